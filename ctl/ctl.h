@@ -1,0 +1,103 @@
+#pragma once
+/*
+ * What the commands of latencyctl share: the parsed command line, one look at the machine, and the
+ * ways of printing. A command prints its result on stdout; everything else goes to stderr.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "daemon/look.h"
+#include "state/plan.h"
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "unreleased"
+#endif
+
+struct json_t;
+
+enum {
+	EXIT_USAGE = 2,
+	EXIT_MEASURE_REFUSED = 3,
+	EXIT_PENDING_REBOOT = 4,
+};
+
+struct ctl {
+	const char *root_path; /* --root, or NULL */
+	const char *document;  /* --document as given, or NULL */
+	bool json, quiet, reboot;
+	unsigned allow;	     /* 1 << enum disruption */
+	unsigned wait_s;     /* --wait */
+	unsigned duration_s; /* --duration, 0: the profile's */
+	char **args;	     /* after the command's name */
+	size_t n_args;
+	struct sysroot root; /* opened before the command runs */
+};
+
+/* Commands return the exit code, or a negative errno with *e set: exit code 1. */
+int command_status(struct ctl *c, struct error *e);
+int command_verify(struct ctl *c, struct error *e);
+int command_plan(struct ctl *c, struct error *e);
+int command_apply(struct ctl *c, struct error *e);
+int command_explain(struct ctl *c, struct error *e);
+int command_validate(struct ctl *c, struct error *e);
+int command_revert(struct ctl *c, struct error *e);
+int command_capture(struct ctl *c, struct error *e);
+int command_measure(struct ctl *c, struct error *e);
+int command_runs(struct ctl *c, struct error *e);
+
+/*
+ * The document: below --root at its usual place, or --document, which is a path on this machine.
+ * @acting: the machine will be changed by it, so it must be root's even when given by --document.
+ */
+int ctl_document(const struct ctl *c, bool acting, struct desired *ret, struct error *e);
+/* The whole file @path of this machine, relative to the working directory. */
+int ctl_read_file(const char *path, char **ret, size_t *ret_size, struct error *e);
+/* A look whose `since` and generation follow what the daemon published last. */
+int ctl_look(const struct ctl *c, struct desired *d, struct look *ret, struct error *e);
+/* Prints what is wrong with the command's arguments; returns EXIT_USAGE. */
+int ctl_usage(const char *todo, const char *fmt, ...) printf_like(2, 3);
+/* Seconds of the monotonic clock. */
+int64_t ctl_seconds(void);
+/* Tells a running daemon to look again; nobody there is fine. */
+void ctl_refresh_daemon(void);
+
+/* output.c */
+void print_error(const struct error *e, int code);
+/* Prints and frees; -ENOMEM for NULL. */
+int print_json(struct json_t *object, struct error *e);
+/* @text with control characters replaced: IRQ and thread names are not ours. */
+void print_text(FILE *f, const char *text);
+
+struct column {
+	const char *name;
+	bool wraps; /* may be folded on a terminal */
+	bool right; /* numbers */
+};
+struct table;
+/* Out of memory is remembered and told by table_print(). */
+struct table *table_new(const struct column *columns, size_t n_columns);
+void table_row(struct table *t);
+void table_cell(struct table *t, size_t column, const char *text); /* of the last row; NULL: "-" */
+void table_color(struct table *t, size_t column, const char *color); /* "red", on terminals */
+int table_print(struct table *t, struct error *e);		     /* frees it */
+
+/* progress.c: one line rewritten in place on a terminal, plain lines elsewhere */
+struct progress {
+	bool quiet;
+	bool shown; /* a line stands on the terminal */
+};
+struct step;
+struct outcome;
+void progress_step(const struct step *step, size_t index, size_t n, const struct outcome *outcome,
+		   void *progress);
+void progress_measure(unsigned elapsed_s, unsigned duration_s, void *progress);
+void progress_clear(struct progress *p);
+
+/* status.c */
+int print_status_json(const struct desired *d, const struct look *l, struct error *e);
+/* The verdict line and why each setting is not converged. */
+void print_verdict(const struct report *r);
+/* plan.c */
+int print_steps(const struct plan *p, struct error *e);
+char *step_text(const struct step *step); /* malloc()ed, one line; NULL: out of memory */

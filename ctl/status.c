@@ -1,0 +1,242 @@
+/*
+ * status and verify: what the machine is against what it should be. The table has every setting;
+ * below it stands why a setting is not converged, with the parts (IRQs, threads) that are not.
+ */
+#include "ctl/ctl.h"
+
+#include "state/report_json.h"
+#include "state/settings.h"
+
+#define ITEMS_SHOWN 10
+
+static const char *verdict_color(enum verdict v)
+{
+	switch (v) {
+	case VERDICT_CONVERGED:
+		return "green";
+	case VERDICT_DRIFTED:
+	case VERDICT_PENDING_REBOOT:
+		return "yellow";
+	case VERDICT_NOT_APPLICABLE:
+	case VERDICT_UNMANAGED:
+		return NULL;
+	default:
+		return "red";
+	}
+}
+
+static bool is_settled(enum verdict v)
+{
+	return v == VERDICT_CONVERGED || v == VERDICT_NOT_APPLICABLE || v == VERDICT_UNMANAGED;
+}
+
+static const char *advice(enum machine_verdict v)
+{
+	switch (v) {
+	case MACHINE_DRIFTED:
+		return "latencyctl plan shows the steps that would mend it, latencyctl apply takes "
+		       "them";
+	case MACHINE_PENDING_REBOOT:
+		return "a reboot is needed: latencyctl apply --reboot";
+	case MACHINE_DEGRADED:
+		return "latencyctl explain SETTING says more about a setting";
+	default:
+		return NULL;
+	}
+}
+
+static void print_items(const struct setting_verdict *v)
+{
+	size_t shown = 0, n = 0;
+
+	for (size_t i = 0; i < v->n_items; i++) {
+		const struct verdict_item *item = &v->items[i];
+
+		if (is_settled(item->verdict) || ++n > ITEMS_SHOWN)
+			continue;
+		shown++;
+		printf("    ");
+		print_text(stdout, item->id);
+		if (item->name && *item->name) {
+			printf(" (");
+			print_text(stdout, item->name);
+			printf(")");
+		}
+		printf(": ");
+		print_text(stdout, item->live ? item->live : "-");
+		printf(", want ");
+		print_text(stdout, item->want ? item->want : "-");
+		if (item->reason) {
+			printf(": ");
+			print_text(stdout, item->reason);
+		}
+		printf("\n");
+	}
+	if (n > shown)
+		printf("    and %zu more: --json lists all\n", n - shown);
+}
+
+static void print_reasons(const struct report *r)
+{
+	for (size_t i = 0; i < r->n_settings; i++) {
+		const struct setting_verdict *v = &r->settings[i];
+
+		if (is_settled(v->verdict))
+			continue;
+		printf("  %s: %s", v->setting->name, verdict_name(v->verdict));
+		if (v->since)
+			printf(" since %s", v->since);
+		if (v->reason) {
+			printf(": ");
+			print_text(stdout, v->reason);
+		}
+		printf("\n");
+		print_items(v);
+	}
+}
+
+static void print_verdict_line(const struct report *r)
+{
+	size_t n[_VERDICT_MAX] = { 0 };
+	const char *separator = " (";
+
+	for (size_t i = 0; i < r->n_settings; i++)
+		n[r->settings[i].verdict]++;
+	printf("host: %s", machine_verdict_name(r->verdict));
+	for (size_t v = 0; v < _VERDICT_MAX; v++)
+		if (n[v]) {
+			printf("%s%zu %s", separator, n[v], verdict_name((enum verdict)v));
+			separator = ", ";
+		}
+	printf("%s\n", *separator == ',' ? ")" : "");
+}
+
+void print_verdict(const struct report *r)
+{
+	const char *todo = advice(r->verdict);
+
+	print_verdict_line(r);
+	print_reasons(r);
+	if (todo)
+		printf("  → %s\n", todo);
+}
+
+static void print_machine(const struct desired *d, const struct observed *o)
+{
+	_cleanup_free_ char *online = cpuset_format_list(&o->online);
+	_cleanup_free_ char *isolated = cpuset_format_list(&d->isolated);
+	_cleanup_free_ char *housekeeping = cpuset_format_list(&d->housekeeping);
+
+	printf("kernel: ");
+	print_text(stdout, fact_known(&o->kernel_release) ? o->kernel_release.text : "not known");
+	if (online && isolated && housekeeping)
+		printf(", CPUs %s online: %s isolated, %s housekeeping", online, isolated,
+		       housekeeping);
+	printf("\n");
+}
+
+static int print_table(const struct report *r, struct error *e)
+{
+	static const struct column columns[] = {
+		{ .name = "SETTING" },
+		{ .name = "VERDICT" },
+		{ .name = "LIVE", .wraps = true },
+		{ .name = "WANT", .wraps = true },
+		{ .name = "NEXT BOOT", .wraps = true },
+	};
+	struct table *t = table_new(columns, ARRAY_SIZE(columns));
+
+	for (size_t i = 0; i < r->n_settings; i++) {
+		const struct setting_verdict *v = &r->settings[i];
+
+		table_row(t);
+		table_cell(t, 0, v->setting->name);
+		table_cell(t, 1, verdict_name(v->verdict));
+		table_color(t, 1, verdict_color(v->verdict));
+		table_cell(t, 2, v->live);
+		table_cell(t, 3, v->want);
+		table_cell(t, 4, v->next_boot);
+	}
+	return table_print(t, e);
+}
+
+int print_status_json(const struct desired *d, const struct look *l, struct error *e)
+{
+	return print_json(report_to_json(d, &l->observed, &l->report), e);
+}
+
+static int print_status(const struct desired *d, const struct look *l, struct error *e)
+{
+	const char *todo = advice(l->report.verdict);
+	int r;
+
+	print_verdict_line(&l->report);
+	print_machine(d, &l->observed);
+	printf("\n");
+	fflush(stdout);
+	r = print_table(&l->report, e);
+	if (r < 0)
+		return r;
+	printf("\n");
+	print_reasons(&l->report);
+	if (todo)
+		printf("  → %s\n", todo);
+	return 0;
+}
+
+int command_status(struct ctl *c, struct error *e)
+{
+	_cleanup_desired_ struct desired d = { 0 };
+	_cleanup_look_ struct look l = { 0 };
+	int r;
+
+	r = ctl_document(c, false, &d, e);
+	if (r >= 0)
+		r = ctl_look(c, &d, &l, e);
+	if (r >= 0 && c->json)
+		r = print_status_json(&d, &l, e);
+	else if (r >= 0 && !c->quiet)
+		r = print_status(&d, &l, e);
+	return r < 0 ? r : machine_verdict_exit_code(l.report.verdict);
+}
+
+static void print_waiting(const struct ctl *c, struct progress *p, const struct report *r,
+			  int64_t left_s)
+{
+	if (c->quiet || !isatty(STDERR_FILENO))
+		return;
+	progress_clear(p);
+	fprintf(stderr, "waiting, %lld s at most: %s", (long long)left_s,
+		machine_verdict_name(r->verdict));
+	p->shown = true;
+}
+
+int command_verify(struct ctl *c, struct error *e)
+{
+	int64_t end = ctl_seconds() + c->wait_s;
+	struct progress progress = { .quiet = c->quiet };
+	_cleanup_desired_ struct desired d = { 0 };
+	_cleanup_look_ struct look l = { 0 };
+	int r;
+
+	r = ctl_document(c, false, &d, e);
+	if (r < 0)
+		return r;
+	for (;;) {
+		r = ctl_look(c, &d, &l, e);
+		if (r < 0 || l.report.verdict == MACHINE_VERIFIED || ctl_seconds() >= end)
+			break;
+		print_waiting(c, &progress, &l.report, end - ctl_seconds());
+		look_done(&l);
+		l = (struct look){ 0 };
+		sleep(1);
+	}
+	progress_clear(&progress);
+	if (r < 0)
+		return r;
+	if (c->json)
+		r = print_status_json(&d, &l, e);
+	else if (!c->quiet)
+		print_verdict(&l.report);
+	return r < 0 ? r : machine_verdict_exit_code(l.report.verdict);
+}

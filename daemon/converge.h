@@ -1,0 +1,47 @@
+#pragma once
+/*
+ * Observe, plan, execute, observe again: what `latencyctl apply` does, the one the daemon starts
+ * included. Knows nothing of terminals: the caller is told through struct converge_ops.
+ */
+#include "actuators/execute.h"
+#include "daemon/look.h"
+#include "state/plan.h"
+
+struct converge_ops {
+	/* A round's plan, before its first step. May be NULL. */
+	void (*planned)(const struct plan *p, unsigned round, void *userdata);
+	/* A step that is left out because nobody consented to its disruption. May be NULL. */
+	void (*withheld)(const struct step *step, void *userdata);
+	progress_fn progress; /* may be NULL */
+	void *userdata;
+};
+
+struct convergence {
+	struct look look; /* the last one: what the machine is now */
+	struct plan plan; /* what is still to do, the reboot included */
+	unsigned rounds;  /* that executed something */
+};
+
+#define _cleanup_convergence_ _cleanup_(convergence_done)
+void convergence_done(struct convergence *c);
+
+#define CONVERGE_ROUNDS 3
+
+/*
+ * Works on the live machine. With nothing to do but a reboot it takes no lock and writes nothing.
+ * @allow: bits 1 << enum disruption that were consented to. Ends when only the reboot is left, when
+ * a round changed nothing of the plan, or after CONVERGE_ROUNDS. Failed steps are no error here:
+ * *ret's report has them. -EBUSY: another apply runs; -EBUSY too while a revert waits for its
+ * reboot; else negative errno, *ret untouched.
+ */
+int converge(const struct sysroot *root, struct desired *d, unsigned allow,
+	     const struct converge_ops *ops, struct convergence *ret, struct error *e);
+
+/* May @step run with the consent @allow? A service step is one that the document asks for. */
+bool step_consented(const struct step *step, unsigned allow);
+/* Are the steps the same in kind, target and value wanted? */
+bool plan_same_steps(const struct plan *a, const struct plan *b);
+/* Steps other than STEP_REBOOT. */
+size_t plan_n_actions(const struct plan *p);
+/* Is the boot configuration as the document wants it, so that a reboot is of use? */
+bool plan_boot_ready(const struct plan *p);

@@ -1,0 +1,78 @@
+/*
+ * A look owns its observation and its report; both die with it. The document outlives it: the
+ * daemon judges one document again and again, so resolving must leave nothing behind that the next
+ * look would trip over, and an `auto` set is drawn again from what is seen now.
+ */
+#include "daemon/look.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "state/report_json.h"
+
+void look_done(struct look *l)
+{
+	report_done(&l->report);
+	observed_done(&l->observed);
+}
+
+/* With `isolated: auto` the probes can count what fired on the isolated CPUs only after the set has
+ * been drawn from the topology, which takes an observation itself. */
+static int draw_auto(const struct sysroot *root, struct desired *d, struct error *e)
+{
+	_cleanup_observed_ struct observed o = { 0 };
+	int r;
+
+	r = observe(root, d, &o);
+	return r < 0 ? r : desired_resolve(d, &o, e);
+}
+
+int look_take(const struct sysroot *root, struct desired *d, struct look *ret, struct error *e)
+{
+	_cleanup_look_ struct look l = { 0 };
+	int r = 0;
+
+	if (d->isolated_auto && cpuset_empty(&d->isolated))
+		r = draw_auto(root, d, e);
+	if (r >= 0)
+		r = observe(root, d, &l.observed);
+	if (r >= 0)
+		r = desired_resolve(d, &l.observed, e);
+	if (r >= 0)
+		r = judge(d, &l.observed, &l.report);
+	if (r == -ENOMEM)
+		return error_set(e, r, "out of memory while looking at the machine");
+	if (r < 0)
+		return r;
+	*ret = l;
+	l = (struct look){ 0 };
+	return 0;
+}
+
+json_t *look_previous(const struct sysroot *root)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	json_t *previous;
+
+	if (sysroot_read(root, STATUS_PATH, &text, &size) < 0)
+		return NULL;
+	previous = json_loadb(text, size, 0, NULL);
+	if (json_is_object(previous))
+		return previous;
+	json_decref(previous);
+	return NULL;
+}
+
+const char *iso_time(int64_t t, char buffer[ISO_TIME_SIZE])
+{
+	time_t seconds = (time_t)t;
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) ||
+	    strftime(buffer, ISO_TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		buffer[0] = '\0';
+	return buffer;
+}

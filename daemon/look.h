@@ -1,0 +1,29 @@
+#pragma once
+/*
+ * One look at a machine: observe it, hold the document against it, judge. What `latencyctl status`,
+ * each round of an apply and each pass of the daemon begin with. Read-only.
+ */
+#include "probes/observe.h"
+#include "state/verdict.h"
+
+struct json_t;
+
+struct look {
+	struct observed observed;
+	struct report report;
+};
+
+#define _cleanup_look_ _cleanup_(look_done)
+void look_done(struct look *l);
+
+/* Resolves @d against what is seen now (it may be resolved before) and judges. *ret on success
+ * only. Errors are those of desired_resolve(), and -ENOMEM. */
+int look_take(const struct sysroot *root, struct desired *d, struct look *ret, struct error *e);
+
+/* What the daemon published last (caller frees), or NULL: there is none, or it is no JSON object.
+ */
+struct json_t *look_previous(const struct sysroot *root);
+
+/* ISO 8601 UTC of @t, "2026-11-22T10:00:00Z". */
+#define ISO_TIME_SIZE 32
+const char *iso_time(int64_t t, char buffer[ISO_TIME_SIZE]);

@@ -1,0 +1,180 @@
+/*
+ * IRQs are the numbered folders of /proc/irq (Documentation/core-api/irq/irq-affinity.rst);
+ * /proc/interrupts adds their names and counts. It is read in pieces of whole rows, since with
+ * 16,384 IRQs on 1,024 CPUs it has 180 MB.
+ */
+#include "probes/probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "state/interrupts.h"
+
+#define IRQS	   "/proc/irq"
+#define INTERRUPTS "/proc/interrupts"
+#define PIECE	   ((size_t)1 << 20)
+#define PIECE_MAX  ((size_t)16 << 20)
+
+static int probe_irq(const struct sysroot *root, struct observed *o, unsigned number)
+{
+	struct observed_irq *irq;
+	char path[64];
+
+	irq = arena_grow(&o->arena, &o->irqs, &o->n_irqs, sizeof(*irq));
+	if (!irq)
+		return -ENOMEM;
+	irq->number = number;
+	irq->name = "";
+	snprintf(path, sizeof(path), IRQS "/%u/smp_affinity_list", number);
+	irq->requested = sysroot_fact(root, &o->arena, path);
+	snprintf(path, sizeof(path), IRQS "/%u/effective_affinity_list", number);
+	irq->effective = sysroot_fact(root, &o->arena, path);
+	if (irq->effective.state == FACT_ABSENT) /* no CONFIG_GENERIC_IRQ_EFFECTIVE_AFF_MASK */
+		irq->effective = irq->requested;
+	return fact_check(&irq->requested) < 0 ? -ENOMEM : fact_check(&irq->effective);
+}
+
+struct reader {
+	struct observed *o;
+	const struct cpuset *watched;
+	struct interrupts table;
+	bool opened, garbage;
+	size_t next; /* rows come by number, as o->irqs are */
+};
+
+static struct observed_irq *find_irq(struct reader *r, unsigned number)
+{
+	struct observed *o = r->o;
+
+	if (r->next > 0 && o->irqs[r->next - 1].number >= number)
+		r->next = 0;
+	while (r->next < o->n_irqs && o->irqs[r->next].number < number)
+		r->next++;
+	return r->next < o->n_irqs && o->irqs[r->next].number == number ? &o->irqs[r->next] : NULL;
+}
+
+static int take_row(struct reader *r, const struct interrupt_row *row)
+{
+	struct observed_irq *irq = row->is_irq ? find_irq(r, row->irq) : NULL;
+
+	if (!irq)
+		return 0;
+	irq->name = arena_strndup(&r->o->arena, row->actions, row->actions_len);
+	if (!irq->name)
+		return -ENOMEM;
+	if (!r->watched || cpuset_empty(r->watched))
+		return 0;
+	return interrupt_row_sum(&r->table, row, r->watched, &irq->fired_isolated);
+}
+
+/* @text holds whole rows. One that is none is noted, and the others still give their names. */
+static int take_rows(struct reader *r, const char *text, size_t size)
+{
+	struct interrupt_row row;
+	int n;
+
+	if (!r->opened) {
+		n = interrupts_open(text, size, &r->table);
+		if (n < 0)
+			return n == -ENOMEM ? n : -EBADMSG;
+		r->opened = true;
+	} else {
+		r->table.p = text;
+		r->table.end = text + size;
+	}
+	while ((n = interrupts_next(&r->table, &row)) != 0) {
+		if (n > 0)
+			n = take_row(r, &row);
+		if (n == -ENOMEM)
+			return n;
+		if (n < 0)
+			r->garbage = true;
+	}
+	return 0;
+}
+
+static int read_rows(int fd, struct reader *r, char **buffer)
+{
+	size_t room = PIECE, held = 0;
+	ssize_t n;
+
+	for (;;) {
+		char *last;
+		size_t whole;
+		int result;
+
+		n = read(fd, *buffer + held, room - held);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		held += (size_t)n;
+		if (n > 0 && held < room)
+			continue;
+		last = memrchr(*buffer, '\n', held);
+		whole = last && n > 0 ? (size_t)(last - *buffer) + 1 : n > 0 ? 0 : held;
+		result = whole || !r->opened ? take_rows(r, *buffer, whole) : 0;
+		if (result < 0 || n == 0)
+			return result;
+		held -= whole;
+		memmove(*buffer, *buffer + whole, held);
+		if (held < room)
+			continue;
+		if (room == PIECE_MAX)
+			return -EBADMSG;
+		room *= 2;
+		char *larger = realloc(*buffer, room);
+
+		if (!larger)
+			return -ENOMEM;
+		*buffer = larger;
+	}
+}
+
+static int probe_names(const struct sysroot *root, const struct cpuset *watched, struct observed *o)
+{
+	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *buffer = NULL;
+	struct reader reader = { .o = o, .watched = watched };
+	int r;
+
+	if (root->recorder) { /* a capture keeps the file whole, within its bound */
+		r = sysroot_read(root, INTERRUPTS, &buffer, NULL);
+		if (r < 0)
+			return r;
+		free(take_ptr(buffer));
+	}
+	fd = sysroot_openat(root, INTERRUPTS, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return fd;
+	buffer = malloc(PIECE);
+	if (!buffer)
+		return -ENOMEM;
+	r = read_rows(fd, &reader, &buffer);
+	interrupts_done(&reader.table);
+	return r >= 0 && reader.garbage ? -EBADMSG : r;
+}
+
+int probe_irqs(const struct sysroot *root, const struct cpuset *watched, struct observed *o)
+{
+	_cleanup_free_ unsigned *numbers = NULL;
+	const char *path = IRQS;
+	size_t n = 0;
+	int r, listed;
+
+	listed = r = sysroot_numbers(root, IRQS, "", "", &numbers, &n);
+	for (size_t i = 0; i < n; i++) {
+		char folder[64];
+
+		snprintf(folder, sizeof(folder), IRQS "/%u", numbers[i]);
+		sysroot_saw_folder(root, folder);
+		if (probe_irq(root, o, numbers[i]) < 0)
+			return -ENOMEM;
+	}
+	if (listed >= 0) {
+		path = INTERRUPTS;
+		r = probe_names(root, watched, o);
+	}
+	o->irqs_fact = sysroot_outcome(&o->arena, path, r, "");
+	return fact_check(&o->irqs_fact);
+}

@@ -1,0 +1,68 @@
+#pragma once
+/*
+ * What the document asks for, after parsing: every value has been checked for form, so judge and
+ * plan never meet a bad one. What only the machine can refuse (CPUs it does not have, memory it
+ * does not have) is checked by desired_resolve().
+ */
+#include "state/arena.h"
+#include "state/cpuset.h"
+#include "state/error.h"
+
+struct observed;
+
+/* Where something stands in the document, for errors found later. Counted from 1. */
+struct mark {
+	unsigned line;
+	unsigned column;
+};
+
+enum reboot_policy { REBOOT_MANUAL, REBOOT_WHEN_ASKED, REBOOT_AUTOMATIC };
+enum sla_action { SLA_MONITOR, SLA_ASSERT };
+
+/* design §8, background: measurement. A limit of -1 is not declared. Microseconds. */
+struct desired_measure {
+	bool declared;
+	const char *profile; /* "smoke", "quick", "standard", "acceptance" */
+	unsigned duration_s; /* of the profile, or the document's own `duration: SECONDS` */
+	unsigned interval_us;
+	int64_t max_min_latency_us, max_avg_latency_us, max_max_latency_us;
+	enum sla_action action;
+};
+
+#define SETTINGS_MAX 32
+
+struct desired {
+	struct arena arena;
+	const char *source; /* the file's name, for errors */
+	char *digest;       /* FNV-1a 64 of the document's bytes, hex: the fingerprint's document hash */
+
+	struct cpuset isolated; /* freed by desired_done() */
+	bool isolated_auto;     /* `isolated: auto`: desired_resolve() fills the set */
+	bool allow_cpu0;        /* `cpus: {allow_cpu0: true}`: said twice */
+	struct mark isolated_at;
+	struct cpuset housekeeping; /* possible - isolated; filled by desired_resolve() */
+
+	/* By index in settings[]: the row's own value, NULL when the document does not name it. */
+	const void *values[SETTINGS_MAX];
+	struct mark marks[SETTINGS_MAX];
+
+	struct desired_measure measure;
+	enum reboot_policy reboot_policy; /* default REBOOT_WHEN_ASKED */
+};
+
+#define _cleanup_desired_ _cleanup_(desired_done)
+void desired_done(struct desired *d);
+
+/*
+ * Parses @text (the document @source) into *ret, written on success only. Errors: -EINVAL with
+ * "SOURCE:LINE:COLUMN: what was expected" and the nearest valid key as advice; -ENOMEM.
+ */
+int document_parse(const char *source, const char *text, size_t size, struct desired *ret,
+		   struct error *e);
+
+/*
+ * What only the machine decides: resolves `auto`, fills housekeeping, refuses CPUs the machine does
+ * not have, a set without a housekeeping CPU online, CPU 0 isolated without allow_cpu0, huge pages
+ * beyond the node's memory. -EINVAL with *e as above; -ENODATA when the machine's CPUs are unknown.
+ */
+int desired_resolve(struct desired *d, const struct observed *o, struct error *e);

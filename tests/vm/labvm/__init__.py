@@ -1,0 +1,1 @@
+"""The VM lab: builds a stock Debian machine, runs it under QEMU, and tests latencyd in it."""
