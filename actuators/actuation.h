@@ -14,6 +14,9 @@ struct actuation {
 	const struct plan *plan;
 	struct originals originals;
 	/* The boot transaction runs once for all boot steps. */
+	bool boot_staged;  /* the drop-in is as the plan wants it */
+	bool boot_written; /* it was not before */
+	char *boot_before; /* what it was; NULL: absent */
 	bool boot_ran;
 	int boot_result;
 	struct error boot_error;
@@ -35,6 +38,10 @@ extern const struct actuator actuator_hugepages;
 extern const struct actuator actuator_mount;
 extern const struct actuator actuator_thread;
 extern const struct actuator actuator_irq;
+
+/* Writes the drop-in if the plan has boot steps, so that the rendering by a kernel package's hooks
+ * has it already. */
+int boot_stage(struct actuation *a, struct error *e);
 
 int kernel_file_restore(const struct original *o, struct error *e);
 int hugepages_restore(const struct original *o, struct error *e);

@@ -341,22 +341,19 @@ const char *originals_boot_owner(const struct originals *o, const char *key)
 
 int originals_set_boot_owners(struct originals *o, const struct boot_intent *b)
 {
-	json_t *owners = json_object();
+	json_t *owners = json_object_get(o->doc, "boot_owners");
 
 	for (size_t i = 0; i < b->n_args; i++) {
-		json_t *name = json_string(b->owners[i] ? b->owners[i]->name : "");
+		const char *key = b->args[i].key, *name = b->owners[i] ? b->owners[i]->name : "";
+		const char *known = json_string_value(json_object_get(owners, key));
 
-		if (json_object_set_new(owners, b->args[i].key, name) < 0) {
-			json_decref(owners);
+		if (known && streq(known, name))
+			continue;
+		if (json_object_set_new(owners, key, json_string(name)) < 0)
 			return -ENOMEM;
-		}
+		o->dirty = true;
 	}
-	if (json_equal(owners, json_object_get(o->doc, "boot_owners"))) {
-		json_decref(owners);
-		return 0;
-	}
-	o->dirty = true;
-	return json_object_set_new(o->doc, "boot_owners", owners) < 0 ? -ENOMEM : 0;
+	return 0;
 }
 
 int originals_exist(bool *ret_reverting)

@@ -68,6 +68,7 @@ const char *originals_kernel(const struct originals *o);
 bool originals_reverting(const struct originals *o);
 int originals_set_reverting(struct originals *o, bool reverting);
 
-/* Which setting asked for a boot argument: revert of one setting takes its own away. */
+/* Which setting asked for a boot argument: revert of one setting takes its own away. A key keeps
+ * its last owner when the intent drops it. */
 const char *originals_boot_owner(const struct originals *o, const char *key);
 int originals_set_boot_owners(struct originals *o, const struct boot_intent *b);

@@ -111,8 +111,8 @@ static char *read_tail(int fd)
 	return take_ptr(text);
 }
 
-int run(const char *const argv[], const char *const environment[], unsigned timeout_s,
-	char **ret_output, struct error *e)
+int run_program(const char *const argv[], const char *const environment[], unsigned timeout_s,
+		char **ret_output, struct error *e)
 {
 	_cleanup_close_ int output = memfd_create("latencyd-output", MFD_CLOEXEC);
 	_cleanup_free_ char *path = root_outer_path(argv[0]);

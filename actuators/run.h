@@ -11,8 +11,8 @@
  * -ETIMEDOUT, -ENOENT and other errnos with *e when it could not be run. *ret_output (may be NULL)
  * is what it printed, malloc()ed, at most the last 64 KiB; set with every return value >= 0.
  */
-int run(const char *const argv[], const char *const environment[], unsigned timeout_s,
-	char **ret_output, struct error *e);
+int run_program(const char *const argv[], const char *const environment[], unsigned timeout_s,
+		char **ret_output, struct error *e);
 
 /* The last line of @output that is not empty (inside of it, for an error's text), or "". */
 const char *run_last_line(char *output);

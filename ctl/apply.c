@@ -22,8 +22,9 @@ static void show_plan(const struct plan *p, unsigned round, void *userdata)
 	if (a->ctl->quiet || a->ctl->json)
 		return;
 	if (round > 0)
-		printf("What is left after that:\n");
-	a->table_result = print_steps(p, NULL);
+		printf("%zu steps after that\n", plan_n_actions(p));
+	else
+		a->table_result = print_steps(p, NULL);
 	printf("\n");
 	fflush(stdout);
 }
@@ -85,7 +86,8 @@ static int print_result(const struct ctl *c, const struct desired *d, const stru
 	if (v->rounds == 0)
 		printf("nothing to do%s\n", v->plan.needs_reboot ? " but a reboot" : "");
 	print_verdict(&v->look.report);
-	if (v->plan.needs_reboot && v->look.report.verdict != MACHINE_PENDING_REBOOT)
+	if (v->plan.needs_reboot && plan_boot_ready(&v->plan) &&
+	    v->look.report.verdict != MACHINE_PENDING_REBOOT)
 		printf("  → a reboot is needed: latencyctl apply --reboot\n");
 	fflush(stdout);
 	return 0;

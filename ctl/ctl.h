@@ -18,6 +18,7 @@ struct json_t;
 
 enum {
 	EXIT_USAGE = 2,
+	EXIT_MEASURE_ERROR = 2, /* 1 is FAIL */
 	EXIT_MEASURE_REFUSED = 3,
 	EXIT_PENDING_REBOOT = 4,
 };
@@ -34,7 +35,8 @@ struct ctl {
 	struct sysroot root; /* opened before the command runs */
 };
 
-/* Commands return the exit code, or a negative errno with *e set: exit code 1. */
+/* Commands return the exit code, or a negative errno with *e set: exit code 1 (2 of
+ * measure). */
 int command_status(struct ctl *c, struct error *e);
 int command_verify(struct ctl *c, struct error *e);
 int command_plan(struct ctl *c, struct error *e);

@@ -61,7 +61,8 @@ static const struct command {
 	int (*run)(struct ctl *c, struct error *e);
 	unsigned options;
 	size_t min_args, max_args;
-	bool acts; /* changes the running machine: root only, no --root */
+	bool acts;	/* changes the running machine: root only, no --root */
+	int error_exit; /* for errors; 0: EXIT_FAILURE */
 } commands[] = {
 	{ .name = "status",
 	  .args = "",
@@ -110,6 +111,7 @@ static const struct command {
 	  .args = "",
 	  .summary = "Measure latency on the isolated CPUs",
 	  .run = command_measure,
+	  .error_exit = EXIT_MEASURE_ERROR,
 	  .options = OPTION_DURATION,
 	  .acts = true },
 	{ .name = "runs",
@@ -322,7 +324,7 @@ int main(int argc, char **argv)
 		r = run_command(&p, &e);
 		if (r < 0) {
 			print_error(&e, r);
-			return EXIT_FAILURE;
+			return p.command->error_exit ? p.command->error_exit : EXIT_FAILURE;
 		}
 	}
 	if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -123,19 +123,6 @@ static int look_and_plan(const struct sysroot *root, struct desired *d, struct c
 	return 0;
 }
 
-static int check_not_reverting(struct error *e)
-{
-	bool reverting = false;
-	int r = originals_exist(&reverting);
-
-	if (r < 0)
-		return error_set(e, r, "cannot read the kept originals: %s", strerror(-r));
-	if (r == 0 || !reverting)
-		return 0;
-	error_set(e, -EBUSY, "a revert of this machine is not finished: it waits for a reboot");
-	return error_todo(e, "reboot first (latencyctl revert --reboot), then apply");
-}
-
 static int run_rounds(const struct sysroot *root, struct desired *d, unsigned allow,
 		      const struct converge_ops *ops, struct convergence *c, struct error *e)
 {
@@ -172,9 +159,6 @@ int converge(const struct sysroot *root, struct desired *d, unsigned allow,
 	if (r < 0)
 		return r;
 	if (plan_n_actions(&c.plan) > 0) {
-		r = check_not_reverting(e);
-		if (r < 0)
-			return r;
 		lock = machine_lock(e);
 		if (lock < 0)
 			return lock;

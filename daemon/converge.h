@@ -31,8 +31,8 @@ void convergence_done(struct convergence *c);
  * Works on the live machine. With nothing to do but a reboot it takes no lock and writes nothing.
  * @allow: bits 1 << enum disruption that were consented to. Ends when only the reboot is left, when
  * a round changed nothing of the plan, or after CONVERGE_ROUNDS. Failed steps are no error here:
- * *ret's report has them. -EBUSY: another apply runs; -EBUSY too while a revert waits for its
- * reboot; else negative errno, *ret untouched.
+ * *ret's report has them. A revert that waits for its reboot is taken back. -EBUSY:
+ * another apply or revert runs; else negative errno, *ret untouched.
  */
 int converge(const struct sysroot *root, struct desired *d, unsigned allow,
 	     const struct converge_ops *ops, struct convergence *ret, struct error *e);

@@ -42,8 +42,8 @@ static bool help_has(const char *help, const char *name)
 
 /* Without one of these the run would be another one than the one that is judged. */
 static const char *const needed_options[] = {
-	"affinity", "default-system", "distance", "duration", "histogram", "interval", "json",
-	"mlockall", "policy",         "priority", "quiet",    "threads",
+	"affinity", "default-system", "distance", "duration", "histogram", "interval",
+	"json",	    "mlockall",	      "policy",	  "priority", "quiet",	   "threads",
 };
 
 static int check_request(const struct cyclictest_request *rq, const char *help, struct error *e)
@@ -78,9 +78,9 @@ static int add_arg(struct arena *a, char ***argv, size_t *n, char *arg)
 }
 
 /*
- * --default-system: cyclictest otherwise holds /dev/cpu_dma_latency at 0 for the run and so measures
- * a machine that exists only while it is measured. What the declared state does not forbid to the
- * CPU shall be seen.
+ * --default-system: cyclictest otherwise holds /dev/cpu_dma_latency at 0 for the run and so
+ * measures a machine that exists only while it is measured. What the declared state does not forbid
+ * to the CPU shall be seen.
  */
 static int build_argv(const struct cyclictest_request *rq, const char *help, struct arena *a,
 		      char ***ret)
@@ -254,7 +254,8 @@ static int parse_histogram(json_t *o, struct cyclictest_result *res, struct cycl
 	if (!json_object_size(histogram) && t->cycles)
 		return 0;
 	t->has_histogram = true;
-	json_object_foreach(histogram, key, v) {
+	json_object_foreach(histogram, key, v)
+	{
 		struct latency_bucket parsed, *b;
 
 		if (parse_bucket(key, v, &parsed) < 0)
@@ -329,7 +330,8 @@ static int parse_threads(const json_t *top, struct cyclictest_result *res, struc
 	if (!json_is_object(threads) || json_object_size(threads) != n)
 		return bad(e, "\"thread\" does not hold the %llu threads of \"num_threads\"",
 			   (unsigned long long)n);
-	json_object_foreach(threads, key, v) {
+	json_object_foreach(threads, key, v)
+	{
 		r = parse_thread(v, res, e);
 		if (r < 0)
 			return r;

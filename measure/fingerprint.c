@@ -107,9 +107,8 @@ static json_t *hardware_json(const struct sysroot *root, struct arena *a, const 
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "cpu_vendor",
 			 cpuinfo_json(a, o, "vendor_id"), "cpu_family",
 			 cpuinfo_json(a, o, "cpu family"), "cpu_model_number",
-			 cpuinfo_json(a, o, "model"), "cpu_model",
-			 cpuinfo_json(a, o, "model name"), "cpu_stepping",
-			 cpuinfo_json(a, o, "stepping"), "cpus_possible",
+			 cpuinfo_json(a, o, "model"), "cpu_model", cpuinfo_json(a, o, "model name"),
+			 "cpu_stepping", cpuinfo_json(a, o, "stepping"), "cpus_possible",
 			 fact_json(&o->cpu_possible), "system_vendor",
 			 file_json(root, a, "/sys/class/dmi/id/sys_vendor"), "system_product",
 			 file_json(root, a, "/sys/class/dmi/id/product_name"));
@@ -127,7 +126,8 @@ static json_t *kernel_json(const struct sysroot *root, struct arena *a, const st
 		"{s:o, s:o, s:o, s:o, s:o, s:o}", "release", fact_json(&o->kernel_release),
 		"version", fact_json(&o->kernel_version), "cmdline", fact_json(&o->cmdline),
 		"clocksource",
-		file_json(root, a, "/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+		file_json(root, a,
+			  "/sys/devices/system/clocksource/clocksource0/current_clocksource"),
 		"sched_rt_runtime_us", file_json(root, a, "/proc/sys/kernel/sched_rt_runtime_us"),
 		"transparent_hugepage",
 		file_json(root, a, "/sys/kernel/mm/transparent_hugepage/enabled"));
@@ -202,7 +202,8 @@ static int set_hash(json_t *fp, const char *key, const char *const *groups)
 	char *text, hex[17];
 	json_t *v;
 
-	json_object_foreach(fp, name, v) {
+	json_object_foreach(fp, name, v)
+	{
 		bool wanted = false;
 
 		for (size_t i = 0; groups[i]; i++)

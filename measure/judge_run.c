@@ -4,7 +4,8 @@
  * is one, however incomplete the run was, unless the run was not of the declared machine at all.
  * Average and minimum are judged only over a complete run, for they may still change.
  *
- * Invariants: no PASS with a reason; INCONCLUSIVE and ERROR always have one; every thread is judged.
+ * Invariants: no PASS with a reason; INCONCLUSIVE and ERROR always have one; every thread is
+ * judged.
  */
 #include "measure/judge_run.h"
 
@@ -47,10 +48,8 @@ static const struct {
 	const char *name;
 	int exit_code;
 } verdicts[_RUN_VERDICT_MAX] = {
-	[RUN_PASS] = { "PASS", 0 },
-	[RUN_FAIL] = { "FAIL", 1 },
-	[RUN_WARN] = { "WARN", 4 },
-	[RUN_INCONCLUSIVE] = { "INCONCLUSIVE", 3 },
+	[RUN_PASS] = { "PASS", 0 },   [RUN_FAIL] = { "FAIL", 1 },
+	[RUN_WARN] = { "WARN", 4 },   [RUN_INCONCLUSIVE] = { "INCONCLUSIVE", 3 },
 	[RUN_ERROR] = { "ERROR", 2 },
 };
 
@@ -152,29 +151,45 @@ static bool has_class(const struct run_judgement *j, enum reason_class class)
 	return false;
 }
 
+/* What it said last: after a failure, why. At most 200 bytes; *ret_n is 0 when it said nothing. */
+static const char *last_line(const char *output, int *ret_n)
+{
+	const char *end = output + strlen(output), *start;
+
+	while (end > output && (end[-1] == '\n' || end[-1] == ' '))
+		end--;
+	for (start = end; start > output && start[-1] != '\n'; start--)
+		;
+	*ret_n = end - start > 200 ? 200 : (int)(end - start);
+	return start;
+}
+
 /* How the process ended; its exit status 0 is not evidence of anything. */
 static int judge_tool(const struct run_input *in, struct run_judgement *j)
 {
-	int r = 0;
+	const char *said;
+	int r = 0, n;
 
-	if (in->spawn_error)
-		return reason(j, REASON_TOOL_ERROR, "cyclictest could not be started: %s",
-			      strerror(in->spawn_error));
+	said = last_line(in->output, &n);
+	if (in->not_started)
+		return reason(j, REASON_TOOL_ERROR, "%s", in->not_started);
 	if (!in->result && !in->result_error && cyclictest_is_usage(in->output))
 		return reason(j, REASON_TOOL_ERROR,
 			      "cyclictest printed its usage instead of measuring");
 	if (in->timed_out)
-		r |= reason(j, REASON_TOOL_ERROR, "cyclictest did not end by itself and was killed");
+		r |= reason(j, REASON_TOOL_ERROR,
+			    "cyclictest did not end by itself and was killed");
 	else if (WIFSIGNALED(in->wait_status))
 		r |= reason(j, REASON_TOOL_ERROR, "cyclictest was killed by signal %d (%s)",
 			    WTERMSIG(in->wait_status), strsignal(WTERMSIG(in->wait_status)));
 	else if (WIFEXITED(in->wait_status) && WEXITSTATUS(in->wait_status))
-		r |= reason(j, REASON_TOOL_ERROR, "cyclictest ended with exit status %d",
-			    WEXITSTATUS(in->wait_status));
+		r |= reason(j, REASON_TOOL_ERROR, "cyclictest ended with exit status %d%s%.*s",
+			    WEXITSTATUS(in->wait_status), n ? ": " : "", n, said);
 	if (in->result_error)
 		r |= reason(j, REASON_BAD_JSON, "%s", in->result_error);
 	else if (!in->result)
-		r |= reason(j, REASON_TOOL_ERROR, "cyclictest wrote no result");
+		r |= reason(j, REASON_TOOL_ERROR, "cyclictest wrote no result%s%.*s",
+			    n ? ", but said: " : "", n, said);
 	if (in->result && in->result->return_code)
 		r |= reason(j, REASON_TOOL_ERROR, "cyclictest reports return code %" PRId64,
 			    in->result->return_code);
@@ -291,7 +306,8 @@ static int judge_cpus(const struct run_input *in, struct run_judgement *j)
 		if (cpuset_add(&j->measured, (unsigned)cpu) < 0)
 			return -ENOMEM;
 	}
-	if (cpuset_equal(&j->measured, in->asked) && cpuset_count(in->asked) == in->result->n_threads)
+	if (cpuset_equal(&j->measured, in->asked) &&
+	    cpuset_count(in->asked) == in->result->n_threads)
 		return 0;
 	asked = cpuset_format_list(in->asked);
 	measured = cpuset_format_list(&j->measured);
@@ -340,7 +356,8 @@ static double sla_value(const struct cyclictest_thread *t, enum sla_kind kind)
 	}
 }
 
-static int judge_limit(const struct cyclictest_result *res, enum sla_kind kind, struct sla_result *s)
+static int judge_limit(const struct cyclictest_result *res, enum sla_kind kind,
+		       struct sla_result *s)
 {
 	for (size_t i = 0; res && i < res->n_threads; i++) {
 		const struct cyclictest_thread *t = &res->threads[i];
@@ -380,8 +397,9 @@ static int judge_sla(const struct run_input *in, struct run_judgement *j)
 			return -ENOMEM;
 	}
 	if (!declared)
-		return reason(j, REASON_NO_SLA, "no limit is declared (measure.sla), so there is "
-						"nothing to pass");
+		return reason(j, REASON_NO_SLA,
+			      "no limit is declared (measure.sla), so there is "
+			      "nothing to pass");
 	return 0;
 }
 
@@ -437,7 +455,7 @@ static enum run_verdict settle(const struct run_input *in, const struct run_judg
 
 	/* the tool did not measure; when a signal ended it, it did, and the samples are lost */
 	if (!in->result && !in->result_error &&
-	    (in->spawn_error || (!in->timed_out && !WIFSIGNALED(in->wait_status))))
+	    (in->not_started || (!in->timed_out && !WIFSIGNALED(in->wait_status))))
 		return RUN_ERROR;
 	if (has_class(j, CLASS_VOID))
 		return RUN_INCONCLUSIVE;
@@ -448,83 +466,6 @@ static enum run_verdict settle(const struct run_input *in, const struct run_judg
 	if (j->reasons[REASON_SLA_EXCEEDED] || j->reasons[REASON_PROVISIONAL])
 		return RUN_WARN;
 	return RUN_PASS;
-}
-
-/* "(drift, short): what happened; what happened": NULL when out of memory. */
-static char *reasons_text(const struct run_judgement *j)
-{
-	char *text = NULL;
-	size_t size, n = 0;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		return NULL;
-	for (size_t i = 0; i < _REASON_MAX; i++) {
-		if (j->reasons[i])
-			fprintf(f, "%s%s", n++ ? ", " : " (", reasons[i].name);
-	}
-	fputs(n ? "): " : ": ", f);
-	for (size_t i = 0, k = 0; i < _REASON_MAX; i++) {
-		if (j->reasons[i])
-			fprintf(f, "%s%s", k++ ? "; " : "", j->reasons[i]);
-	}
-	if (n)
-		fputs(". ", f);
-	if (fclose(f) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
-/* The figures, as far as they mean anything. */
-static char *figures_text(const struct run_input *in, const struct run_judgement *j)
-{
-	const struct cyclictest_thread *worst = NULL;
-	_cleanup_free_ char *cpus = cpuset_format_list(&j->measured);
-	uint64_t cycles = 0;
-	char *text;
-	int n;
-
-	for (size_t i = 0; in->result && i < in->result->n_threads; i++) {
-		const struct cyclictest_thread *t = &in->result->threads[i];
-
-		cycles += t->cycles;
-		if (t->cycles && (!worst || t->max_us > worst->max_us))
-			worst = t;
-	}
-	if (!cpus)
-		return NULL;
-	if (!worst)
-		return strdup("Nothing was measured.");
-	if (j->bound_per_hour >= 0)
-		n = asprintf(&text,
-			     "0 of %" PRIu64 " wake-ups on CPUs %s above %" PRId64
-			     " us in %u s (worst %" PRIu64
-			     " us, CPU %d): at most %.3g per hour at 95 %%",
-			     cycles, cpus, j->sla[SLA_MAX].limit_us, in->duration_s, worst->max_us,
-			     worst->cpu, j->bound_per_hour);
-	else if (j->exceedances > 0)
-		n = asprintf(&text,
-			     "%" PRId64 " of %" PRIu64 " wake-ups on CPUs %s above %" PRId64
-			     " us, worst %" PRIu64 " us on CPU %d",
-			     j->exceedances, cycles, cpus, j->sla[SLA_MAX].limit_us, worst->max_us,
-			     worst->cpu);
-	else
-		n = asprintf(&text, "Worst of %" PRIu64 " wake-ups on CPUs %s: %" PRIu64
-			     " us on CPU %d", cycles, cpus, worst->max_us, worst->cpu);
-	return n < 0 ? NULL : text;
-}
-
-static int write_sentence(const struct run_input *in, struct run_judgement *j)
-{
-	_cleanup_free_ char *why = reasons_text(j);
-	_cleanup_free_ char *figures = figures_text(in, j);
-
-	if (!why || !figures)
-		return -ENOMEM;
-	j->sentence = arena_printf(&j->arena, "%s%s%s", run_verdict_name(j->verdict), why, figures);
-	return j->sentence ? 0 : -ENOMEM;
 }
 
 static int judge_all(const struct run_input *in, struct run_judgement *j)
@@ -557,7 +498,7 @@ static int judge_all(const struct run_input *in, struct run_judgement *j)
 	if (!partial && !has_class(j, CLASS_VOID) && j->exceedances == 0)
 		j->bound_per_hour = 3.0 * 3600 / in->duration_s;
 	j->verdict = settle(in, j);
-	return write_sentence(in, j);
+	return run_sentence(in, j);
 }
 
 int judge_run(const struct run_input *in, struct run_judgement *ret)

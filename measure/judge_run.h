@@ -40,14 +40,14 @@ struct run_input {
 	unsigned duration_s;   /* asked for; may be shorter than measure->duration_s */
 	unsigned histogram_us; /* buckets asked for */
 
-	int spawn_error;     /* positive errno, 0: it was started */
-	int wait_status;     /* as of waitpid() */
-	bool timed_out;      /* it did not end by itself and was killed */
-	uint64_t elapsed_ms; /* on the monotonic clock */
-	const char *output;  /* stdout and stderr */
+	const char *not_started; /* why it was not, in words; NULL: it was */
+	int wait_status;	 /* as of waitpid() */
+	bool timed_out;		 /* it did not end by itself and was killed */
+	uint64_t elapsed_ms;	 /* on the monotonic clock */
+	const char *output;	 /* stdout and stderr */
 
 	const struct cyclictest_result *result; /* NULL: none */
-	const char *result_error;               /* why there is none; NULL: no file at all */
+	const char *result_error;		/* why there is none; NULL: no file at all */
 
 	const char *drift; /* "irq_affinity at 2026-...: reason"; NULL: none was seen */
 	bool fingerprint_changed, rebooted, clock_changed, rt_throttled;
@@ -68,8 +68,8 @@ extern const char *const sla_names[_SLA_KIND_MAX]; /* "max_min_latency_us" ... *
 
 struct sla_result {
 	int64_t limit_us; /* -1: not declared. A value equal to the limit is within it */
-	bool judged;      /* false: not declared, or no thread has a value */
-	bool exceeded;    /* by the worst thread, hence by one or more */
+	bool judged;	  /* false: not declared, or no thread has a value */
+	bool exceeded;	  /* by the worst thread, hence by one or more */
 	double worst_us;
 	int worst_cpu;
 	struct cpuset exceeded_on; /* freed by run_judgement_done() */
@@ -83,9 +83,10 @@ struct run_judgement {
 	size_t n_threads;
 	struct cpuset measured; /* freed by run_judgement_done() */
 	struct sla_result sla[_SLA_KIND_MAX];
-	int64_t exceedances;    /* wake-ups above the limit of the maximum; -1 when not known */
-	double bound_per_hour;  /* upper 95 % bound that a clean run proves; -1 when it proves none */
-	const char *sentence;
+	int64_t exceedances;   /* wake-ups above the limit of the maximum; -1 when not known */
+	double bound_per_hour; /* upper 95 % bound that a clean run proves; -1 when it proves none
+				*/
+	const char *sentence;  /* reason codes, what happened, figures; not the verdict's word */
 };
 
 #define _cleanup_run_judgement_ _cleanup_(run_judgement_done)
@@ -99,3 +100,6 @@ unsigned profile_pass_duration_s(const char *profile);
 
 /* -ENOMEM only. */
 int judge_run(const struct run_input *in, struct run_judgement *ret);
+
+/* Used by judge_run(): writes j->sentence from everything else in it. -ENOMEM only. */
+int run_sentence(const struct run_input *in, struct run_judgement *j);

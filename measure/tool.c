@@ -19,9 +19,9 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define OUTPUT_MAX (1U << 20)
+#define OUTPUT_MAX     (1U << 20)
 #define FILE_MAX_BYTES (64U << 20) /* of the tool's files: a broken one must not fill the disk */
-#define TERM_GRACE_MS 5000
+#define TERM_GRACE_MS  5000
 
 static uint64_t now_ms(void)
 {
@@ -134,8 +134,8 @@ static void watch(const struct tool_run *run, int pid_fd, pid_t pid, uint64_t st
 			return;
 		}
 		if (run->tick)
-			out->stopped = run->tick((unsigned)((now_ms() - start) / 1000),
-						 run->userdata);
+			out->stopped =
+				run->tick((unsigned)((now_ms() - start) / 1000), run->userdata);
 		if (out->stopped) {
 			end_group(pid_fd, pid, SIGINT); /* cyclictest still writes its result */
 			return;
@@ -227,7 +227,7 @@ int tool_output(const char *path, char *const *argv, unsigned deadline_s, char *
 int tool_find(const char *name, char **ret)
 {
 	static const char *const folders[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
-					       "/usr/bin", "/sbin", "/bin" };
+					       "/usr/bin",	  "/sbin",	    "/bin" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		_cleanup_free_ char *path = NULL;

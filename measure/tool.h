@@ -13,7 +13,7 @@ typedef int (*tool_tick_fn)(unsigned elapsed_s, void *userdata);
 struct tool_run {
 	const char *path; /* absolute */
 	char *const *argv;
-	int output_fd;       /* takes stdout and stderr */
+	int output_fd;	     /* takes stdout and stderr */
 	unsigned deadline_s; /* then it is killed */
 	tool_tick_fn tick;   /* may be NULL */
 	void *userdata;
@@ -22,8 +22,8 @@ struct tool_run {
 struct tool_outcome {
 	int spawn_error;     /* positive errno: it did not run */
 	int wait_status;     /* as of waitpid() */
-	bool timed_out;      /* killed at the deadline */
-	int stopped;         /* what tick() said, if it asked to stop */
+	bool timed_out;	     /* killed at the deadline */
+	int stopped;	     /* what tick() said, if it asked to stop */
 	uint64_t elapsed_ms; /* from start to end, CLOCK_MONOTONIC */
 };
 

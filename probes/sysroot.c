@@ -293,7 +293,7 @@ static int open_folder(const struct sysroot *r, const char *path, DIR **ret)
 	return 0;
 }
 
-/* The next name that is not a dot file; NULL at the end. -errno when the folder cannot be read. */
+/* 1 and the next name that is not a dot file; 0 at the end; -errno when it cannot be read. */
 static int next_name(DIR *d, const char **ret)
 {
 	struct dirent *entry;
@@ -301,11 +301,11 @@ static int next_name(DIR *d, const char **ret)
 	do {
 		errno = 0;
 		entry = readdir(d);
-		if (!entry && errno)
+		if (!entry)
 			return -errno;
-	} while (entry && entry->d_name[0] == '.');
-	*ret = entry ? entry->d_name : NULL;
-	return 0;
+	} while (entry->d_name[0] == '.');
+	*ret = entry->d_name;
+	return 1;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -318,19 +318,14 @@ int sysroot_list(const struct sysroot *r, struct arena *a, const char *path, cha
 {
 	_cleanup_(closedirp) DIR *d = NULL;
 	char **names = NULL, **slot;
-	const char *name;
+	const char *name = NULL;
 	size_t n = 0;
 	int result;
 
 	result = open_folder(r, path, &d);
 	if (result < 0)
 		return result;
-	for (;;) {
-		result = next_name(d, &name);
-		if (result < 0)
-			return result;
-		if (!name)
-			break;
+	while ((result = next_name(d, &name)) > 0) {
 		slot = arena_grow(a, &names, &n, sizeof(*names));
 		if (!slot)
 			return -ENOMEM;
@@ -338,6 +333,8 @@ int sysroot_list(const struct sysroot *r, struct arena *a, const char *path, cha
 		if (!*slot)
 			return -ENOMEM;
 	}
+	if (result < 0)
+		return result;
 	if (n > 0)
 		qsort(names, n, sizeof(*names), compare_names);
 	*ret = names;
@@ -378,18 +375,13 @@ int sysroot_numbers(const struct sysroot *r, const char *path, const char *prefi
 	_cleanup_(closedirp) DIR *d = NULL;
 	_cleanup_free_ unsigned *numbers = NULL;
 	size_t n = 0, room = 0;
-	const char *name;
+	const char *name = NULL;
 	int result;
 
 	result = open_folder(r, path, &d);
 	if (result < 0)
 		return result;
-	for (;;) {
-		result = next_name(d, &name);
-		if (result < 0)
-			return result;
-		if (!name)
-			break;
+	while ((result = next_name(d, &name)) > 0) {
 		if (n == room) {
 			unsigned *p = realloc(numbers, (room + 64) * 2 * sizeof(*numbers));
 
@@ -400,6 +392,8 @@ int sysroot_numbers(const struct sysroot *r, const char *path, const char *prefi
 		}
 		n += (size_t)name_number(name, prefix, suffix, &numbers[n]);
 	}
+	if (result < 0)
+		return result;
 	if (n > 0)
 		qsort(numbers, n, sizeof(*numbers), compare_numbers);
 	*ret = take_ptr(numbers);

@@ -4,7 +4,6 @@
  */
 #include "state/boot.h"
 
-#include <ctype.h>
 #include <errno.h>
 
 #define CMDLINE_VARIABLE "GRUB_CMDLINE_LINUX_DEFAULT"
@@ -103,29 +102,66 @@ int boot_view_init(const struct observed *o, struct boot_view *ret)
 	return 0;
 }
 
-/* Is @key a word of this shell line: after a blank, quote or `=`, and before one? */
-static bool line_has_key(const char *line, size_t n, const char *key)
+/* What follows `VARIABLE=` or `VARIABLE+=` at the line, for the two variables that reach the normal
+ * entries (GRUB_CMDLINE_LINUX_RECOVERY and the Xen ones do not); NULL for any other line. */
+static const char *cmdline_assignment(const char *line)
 {
-	size_t k = strlen(key);
+	const char *rest, *export;
 
-	for (size_t i = 1; i + k <= n; i++)
-		if (!strncmp(line + i, key, k) && strchr(" \t\"'=", line[i - 1]) &&
-		    (i + k == n || strchr(" \t\"'=", line[i + k])))
-			return true;
-	return false;
+	line += strspn(line, " \t");
+	export = after_prefix(line, "export");
+	if (export && strchr(" \t", *export))
+		line = export + strspn(export, " \t");
+	rest = after_prefix(line, CMDLINE_VARIABLE);
+	if (!rest || (*rest != '=' && *rest != '+'))
+		rest = after_prefix(line, "GRUB_CMDLINE_LINUX");
+	if (!rest)
+		return NULL;
+	rest += *rest == '+';
+	return *rest == '=' ? rest + 1 : NULL;
+}
+
+/*
+ * Is @key one of the arguments in this shell value? Quotes are taken away as the shell does; what
+ * stands outside of them after a blank is another command or a comment. Where a value stands
+ * (`clocksource=tsc`) is no key.
+ */
+static bool value_has_key(const char *p, const char *key)
+{
+	char quote = 0, word[64];
+	size_t n = 0;
+	bool in_value = false;
+
+	for (;; p++) {
+		bool blank = *p == ' ' || *p == '\t';
+		bool end = !*p || *p == '\n' || (!quote && (blank || *p == ';'));
+
+		if (end || blank) {
+			word[n] = '\0';
+			if (n < sizeof(word) - 1 && cmdline_key_equal(word, key))
+				return true;
+			if (end)
+				return false;
+			n = 0;
+			in_value = false;
+		} else if (quote ? *p == quote : *p == '"' || *p == '\'') {
+			quote = quote ? 0 : *p;
+		} else if (*p == '=' || in_value) {
+			in_value = true;
+		} else if (n < sizeof(word) - 1) {
+			word[n++] = *p;
+		}
+	}
 }
 
 static bool source_sets(const char *text, const char *key)
 {
-	while (*text) {
-		size_t n = strcspn(text, "\n");
-		size_t blank = strspn(text, " \t");
+	for (; *text; text += text[strcspn(text, "\n")] ? strcspn(text, "\n") + 1 :
+							  strlen(text)) {
+		const char *value = cmdline_assignment(text);
 
-		if (blank < n && !strncmp(text + blank, "GRUB_CMDLINE_LINUX",
-					  strlen("GRUB_CMDLINE_LINUX")) &&
-		    line_has_key(text, n, key))
+		if (value && value_has_key(value, key))
 			return true;
-		text += n + (text[n] == '\n');
 	}
 	return false;
 }

@@ -11,6 +11,8 @@ struct cmdline_arg {
 	const char *value; /* unquoted; NULL for a bare flag; "" for `key=` */
 };
 
+/* All arguments in order; `--` and what follows it too, though no function below but
+ * cmdline_format() looks there. */
 struct cmdline {
 	struct arena arena;
 	struct cmdline_arg *args;
@@ -30,6 +32,7 @@ bool cmdline_key_equal(const char *a, const char *b);
 const struct cmdline_arg *cmdline_get(const struct cmdline *c, const char *key);
 size_t cmdline_count(const struct cmdline *c, const char *key);
 
+/* Copies. -EINVAL for what no quoting can express; -ENOMEM. */
 int cmdline_append(struct cmdline *c, const char *key, const char *value);
 /* Removes every argument of that key; returns how many. */
 size_t cmdline_remove(struct cmdline *c, const char *key);
@@ -64,10 +67,11 @@ int cmdline_parse_isolcpus(const char *value, unsigned n_cpus, unsigned *ret_fla
 
 /*
  * The huge page pools a command line asks for: pairs in order; a `hugepages=` before any
- * `hugepagesz=` belongs to the default size. count_node[] for `hugepages=0:4,1:2`.
+ * `hugepagesz=` belongs to the default size. nodes[] for `hugepages=0:4,1:2`. What the kernel ignores
+ * (a second count for a size, a count after a size that is none) is left out.
  */
 struct hugepage_request {
-	uint64_t size_kib; /* 0: the default size */
+	uint64_t size_kib; /* 0: the default size, when default_hugepagesz= does not say it */
 	uint64_t count;    /* total, or 0 when per node */
 	struct {
 		unsigned node;
@@ -75,6 +79,7 @@ struct hugepage_request {
 	} *nodes;
 	size_t n_nodes;
 };
+/* -ENOMEM only. */
 int cmdline_hugepages(const struct cmdline *c, struct arena *a, struct hugepage_request **ret,
 		      size_t *ret_n);
 

@@ -5,6 +5,8 @@
  * ("Writing your own scripts", "default", "The GRUB environment block"), util/grub.d/00_header.in,
  * 10_linux.in.
  */
+#include <stdint.h>
+
 #include "state/arena.h"
 
 struct grub_entry {

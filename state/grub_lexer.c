@@ -1,7 +1,7 @@
 /*
  * A word ends at a blank or at one of {}|&;<> outside of quotes. Single quotes protect everything,
- * double quotes all but `$` and `\` before one of $"\ and newline; outside of quotes `\` protects the
- * next character. `#` begins a comment where a word could begin.
+ * double quotes all but `$` and `\` before one of $"\ and newline; outside of quotes `\` protects
+ * the next character. `#` begins a comment where a word could begin.
  *
  * All words go into one buffer made at the begin: the text of a word is at most twice its source
  * ("$n" comes out as "${n}"), and each takes a NUL.
@@ -170,9 +170,9 @@ int grub_lexer_next(struct grub_lexer *l, struct arena *a, struct grub_command *
 	}
 	c.line = l->line;
 	if (*l->p) {
-		c.end = *l->p == '{' ? GRUB_END_OPEN :
-			*l->p == '}' ? GRUB_END_CLOSE :
-				       GRUB_END_LINE;
+		c.end = *l->p == '{'   ? GRUB_END_OPEN
+			: *l->p == '}' ? GRUB_END_CLOSE
+				       : GRUB_END_LINE;
 		count_lines(l, l->p + 1);
 	}
 	*ret = c;

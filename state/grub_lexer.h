@@ -12,8 +12,8 @@ struct grub_word {
 
 /* What ended a command. */
 enum grub_end {
-	GRUB_END_LINE,  /* newline, `;`, `|`, `&`, `<`, `>` */
-	GRUB_END_OPEN,  /* `{` */
+	GRUB_END_LINE,	/* newline, `;`, `|`, `&`, `<`, `>` */
+	GRUB_END_OPEN,	/* `{` */
 	GRUB_END_CLOSE, /* `}` */
 	GRUB_END_TEXT,
 };

@@ -93,7 +93,8 @@ const struct fact *observed_file(const struct observed *o, const char *path)
 bool file_pattern_match(const char *pattern, const char *path)
 {
 	for (; *pattern; pattern++) {
-		if (*pattern != '*') {
+		/* A `*` in the path is where a listing failed: that is a fact of this pattern too. */
+		if (*pattern != '*' || *path == '*') {
 			if (*pattern != *path++)
 				return false;
 			continue;

@@ -173,5 +173,6 @@ const struct fact *observed_file(const struct observed *o, const char *path);
  */
 const struct fact *observed_files_next(const struct observed *o, const char *pattern, size_t *iter);
 
-/* Does @path match a row's pattern? `*` stands for one or more decimal digits. */
+/* Does @path match a row's pattern? `*` stands for one or more decimal digits, or for itself: a
+ * folder that could not be listed is a fact under the path as far as it was resolved. */
 bool file_pattern_match(const char *pattern, const char *path);

@@ -151,8 +151,9 @@ static int plan_boot(const struct desired *d, const struct observed *o,
 
 	if (r < 0 || !view->known)
 		return r;
-	if (!same_text(p->boot.default_entry, view->ours_default) ||
-	    (p->boot.default_entry && !same_text(p->boot.default_entry, o->boot.next_entry_id))) {
+	/* As the row judges it: what counts is the entry that the next boot takes. */
+	if (p->boot.default_entry ? !same_text(p->boot.default_entry, o->boot.next_entry_id) :
+				    view->ours_default != NULL) {
 		if (!plan_step(p, setting_by_name("kernel"), STEP_BOOT_DEFAULT, "GRUB_DEFAULT",
 			       o->boot.next_entry_id, p->boot.default_entry))
 			return -ENOMEM;

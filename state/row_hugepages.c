@@ -381,24 +381,20 @@ static int hugepages_judge(const struct setting *s, const void *value, const str
 static int plan_pool(const struct setting *s, const struct pool *pool, const struct observed *o,
 		     struct plan *p)
 {
-	const struct observed_pool *target =
-		find_pool(find_node(o, pool->node == ANY_NODE && o->n_nodes ?
-					       (int64_t)o->nodes[0].id :
-					       pool->node),
-			  pool->size_kib);
 	const struct fact *bad;
 	uint64_t total;
 	const char *path, *want;
 
-	if (!target || pool_total(pool, o, &total, &bad) < 0 || total == pool->count)
+	if (pool_total(pool, o, &total, &bad) < 0 || total == pool->count)
 		return 0;
-	path = target->total.path;
 	/* Without a node the machine-wide file spreads the pages over the nodes. */
 	if (pool->node == ANY_NODE)
 		path = arena_printf(&p->arena,
 				    "/sys/kernel/mm/hugepages/hugepages-%" PRIu64
 				    "kB/nr_hugepages",
 				    pool->size_kib);
+	else
+		path = find_pool(find_node(o, pool->node), pool->size_kib)->total.path;
 	want = arena_printf(&p->arena, "%" PRIu64, pool->count);
 	if (!path || !want)
 		return -ENOMEM;

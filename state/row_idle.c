@@ -80,6 +80,12 @@ static void cstate_of(const char *path, unsigned *ret_cpu, unsigned *ret_state)
 	*ret_state = (unsigned)strtoul(state, NULL, 10);
 }
 
+/* A listing that failed: "cpu3/cpuidle/state*", or of all CPUs. */
+static bool is_listing(const struct fact *f)
+{
+	return strchr(f->path, '*') != NULL;
+}
+
 /* A state of an isolated CPU that is deeper than wanted. State 0 is POLL, state N is C-state N as
  * far as the driver numbers them so; deeper always has the higher number. */
 static const struct fact *next_deeper(const struct observed *o, const struct desired *d,
@@ -90,6 +96,10 @@ static const struct fact *next_deeper(const struct observed *o, const struct des
 	while ((f = observed_files_next(o, CSTATES, iter))) {
 		unsigned cpu, state;
 
+		if (is_listing(f) && f->state == FACT_ABSENT)
+			continue; /* no cpuidle driver */
+		if (is_listing(f))
+			return f;
 		cstate_of(f->path, &cpu, &state);
 		if (state > want->max_cstate && cpuset_has(&d->isolated, cpu))
 			return f;

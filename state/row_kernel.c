@@ -93,7 +93,7 @@ static int judge_next_kernel(const struct kernel_value *want, const struct obser
 {
 	const struct observed_kernel *best = newest_rt_kernel(o);
 	const struct observed_kernel *next;
-	int k;
+	int k, rt;
 
 	if (!fact_known(&o->boot.next_kernel))
 		return verdict_unknown(r, v, &o->boot.next_kernel);
@@ -102,16 +102,24 @@ static int judge_next_kernel(const struct kernel_value *want, const struct obser
 	if (k < 0)
 		return k;
 	next = kernel_by_version(o, v->next_boot);
-	if (next && kernel_config(next, "CONFIG_PREEMPT_RT") == 1) {
-		if (!best || best == next)
+	rt = kernel_config(next, "CONFIG_PREEMPT_RT");
+	if (best && best == next) {
+		if (o->boot.next_entry_id && streq(o->boot.next_entry_id, best->entry_id))
 			return 0;
+		return verdict_set(r, v, VERDICT_DRIFTED,
+				   "the next boot runs %s only until another kernel is installed: "
+				   "its entry is not the default by name",
+				   next->version);
+	}
+	if (best && rt == 1)
 		return verdict_set(r, v, VERDICT_DRIFTED,
 				   "the next boot runs %s, but %s is the newest real-time kernel",
 				   next->version, best->version);
-	}
-	if (best || want->package)
+	if (best || (want->package && o->package.state == FACT_ABSENT))
 		return verdict_set(r, v, VERDICT_DRIFTED,
 				   "the next boot runs %s, which is not real-time", v->next_boot);
+	if (rt < 0)
+		return verdict_unknown(r, v, next ? &next->config : NULL);
 	return verdict_set(r, v, VERDICT_UNFIXABLE,
 			   "no real-time kernel with a GRUB entry is installed: install one, or name "
 			   "its package in the document");

@@ -99,6 +99,9 @@ static int judge_clocksource(const struct observed *o, struct report *r, struct 
 	if (tsc_offered(o))
 		return verdict_worsen(r, v, VERDICT_DRIFTED, "the clocksource is %s, not tsc",
 				      current->text);
+	if (!fact_known(observed_file(o, CLOCKSOURCE "available_clocksource")))
+		return verdict_unknown(r, v,
+				       observed_file(o, CLOCKSOURCE "available_clocksource"));
 	if (v->verdict == VERDICT_PENDING_REBOOT)
 		return 0; /* booting with tsc=reliable is what may bring it back */
 	return verdict_worsen(r, v, VERDICT_UNFIXABLE,

@@ -224,8 +224,13 @@ static int machine_check_judge(const struct setting *s, const void *value, const
 		v->live = "off"; /* nothing polls, nothing to ignore: the softer wish is met too */
 		return 0;
 	}
-	if (machine_check_choice(value) == MACHINE_CHECK_IGNORE_CE)
+	if (machine_check_choice(value) == MACHINE_CHECK_IGNORE_CE) {
+		size_t iter = 0;
+
+		if (!observed_files_next(o, s->knobs[0].path, &iter))
+			return verdict_unknown(r, v, NULL);
 		return judge_knobs(o, s->knobs, "1", r, v);
+	}
 	v->live = "on";
 	return verdict_worsen(r, v, VERDICT_PENDING_REBOOT, "%s exists: machine check is on",
 			      folder->path);

@@ -1,6 +1,6 @@
 /*
- * A plain main for a fuzz target: runs it over every file of the corpus folders named on the command
- * line, so that the corpus is an ordinary regression test without libFuzzer. TAP.
+ * A plain main for a fuzz target: runs it over every file of the corpus folders named on the
+ * command line, so that the corpus is an ordinary regression test without libFuzzer. TAP.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -41,27 +41,40 @@ static int visible(const struct dirent *d)
 	return d->d_name[0] != '.';
 }
 
+static int run_folder(const char *folder)
+{
+	struct dirent **names;
+	int count = scandir(folder, &names, visible, compare);
+	int failed = 0;
+
+	if (count < 0) {
+		printf("Bail out! %s: %s\n", folder, strerror(errno));
+		return 1;
+	}
+	for (int i = 0; i < count; i++) {
+		int r = run_file(folder, names[i]->d_name);
+
+		printf("%sok %d - %s\n", r ? "not " : "", i + 1, names[i]->d_name);
+		failed |= r != 0;
+		free(names[i]);
+	}
+	free(names);
+	printf("1..%d\n", count);
+	return failed || !count;
+}
+
 int main(int argc, char **argv)
 {
-	int n = 0, failed = 0;
+	const char *corpus = getenv("FUZZ_CORPUS");
+	const char *name = strstr(argv[0], "fuzz_");
+	_cleanup_free_ char *folder = NULL;
 
-	for (int i = 1; i < argc; i++) {
-		struct dirent **names;
-		int count = scandir(argv[i], &names, visible, compare);
-
-		if (count < 0) {
-			printf("Bail out! %s: %s\n", argv[i], strerror(errno));
-			return 1;
-		}
-		for (int j = 0; j < count; j++) {
-			int r = run_file(argv[i], names[j]->d_name);
-
-			printf("%sok %d - %s\n", r ? "not " : "", ++n, names[j]->d_name);
-			failed |= r != 0;
-			free(names[j]);
-		}
-		free(names);
+	if (argc > 1)
+		return run_folder(argv[1]);
+	if (!corpus || !name || asprintf(&folder, "%s/%s", corpus, name + strlen("fuzz_")) < 0) {
+		folder = NULL;
+		printf("Bail out! usage: fuzz_NAME FOLDER, or with FUZZ_CORPUS set\n");
+		return 1;
 	}
-	printf("1..%d\n", n);
-	return failed || !n;
+	return run_folder(folder);
 }

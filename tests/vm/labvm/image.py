@@ -93,9 +93,14 @@ def _compile(work, log):
 
 
 def _index(repository, log):
-    with open(repository / 'Packages', 'wb') as output:
-        subprocess.run(['dpkg-scanpackages', '-m', '.'], cwd=repository, stdout=output,
-                       stderr=open(log, 'ab'), check=True)
+    """Makes Packages and Release; without a Release apt tries every compression in vain."""
+    (repository / 'Release').unlink(missing_ok=True)
+    for name, command in (('Packages', ['apt-ftparchive', 'packages', '.']),
+                          ('Release', ['apt-ftparchive', 'release', '.'])):
+        with open(log, 'ab') as errors:
+            text = subprocess.run(command, cwd=repository, stdout=subprocess.PIPE, stderr=errors,
+                                  check=True).stdout
+        (repository / name).write_bytes(text)
 
 
 def _make_initramfs_package(work, log):

@@ -1,0 +1,11 @@
+#pragma once
+/* Talking to a running irqbalance: one request and one answer per connection to its socket. */
+#include "state/cpuset.h"
+#include "state/error.h"
+
+/* The pid of the running irqbalance, 0: none runs, or negative errno. */
+int irqbalance_find(void);
+/* What it leaves alone, and its balancing interval in seconds. -ENOTCONN: no answer. */
+int irqbalance_ask(int pid, struct cpuset *ret_banned, unsigned *ret_interval_s, struct error *e);
+/* Tells it to leave @banned alone (NULL: what its own configuration says). */
+int irqbalance_tell(int pid, const struct cpuset *banned, struct error *e);

@@ -1,0 +1,32 @@
+#pragma once
+/*
+ * What the files that read the document share among themselves: document.c, document_host.c,
+ * document_measure.c, presets.c and desired.c. Rows need only document.h.
+ */
+#include "state/document.h"
+
+/* What stands there, for "found ...": the word in quotes, clipped; "a list"; "nothing". In the
+ * arena; NULL when out of memory. */
+const char *doc_show(struct doc *doc, const struct yaml_node *node);
+
+/* The one of @names that @word was probably meant to be, or NULL. */
+const char *nearest_word(const char *word, const char *const *names, size_t n_names);
+
+/* "unknown key", with the nearest of @names or all of them as advice. -EINVAL, -ENOMEM. */
+int doc_unknown_key(struct doc *doc, const struct yaml_node *key, const char *const *names,
+		    size_t n_names);
+
+/* The `host:` mapping into the struct desired @target; `cpus` is required. */
+int document_parse_host(struct doc *doc, const struct yaml_node *node, void *target);
+
+/* The `measure:` mapping into the struct desired @target, and what holds without one. */
+int document_parse_measure(struct doc *doc, const struct yaml_node *node, void *target);
+void measure_defaults(struct desired_measure *m);
+
+/* A state with a name, for `extends:`: the text of a `host:` mapping without its `cpus`. */
+struct preset {
+	const char *name;
+	const char *text;
+};
+extern const struct preset presets[];
+extern const size_t n_presets;

@@ -1,0 +1,318 @@
+/*
+ * The JSON that others parse: the whole shape once, byte for byte, then what must hold for odd
+ * input (bytes that are no UTF-8, a previous status that is nonsense).
+ */
+#include "state/report_json.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "state/settings.h"
+
+static const struct fact release = { .state = FACT_KNOWN, .text = "6.1.0-56-rt-amd64" };
+static const struct fact version = { .state = FACT_KNOWN, .text = "#1 SMP PREEMPT_RT Debian" };
+
+static void make_machine(struct desired *d, struct observed *o)
+{
+	*d = (struct desired){ .source = "/etc/latencyd/latencyd.yaml" };
+	assert_int_equal(cpuset_add_range(&d->isolated, 2, 7), 0);
+	assert_int_equal(cpuset_add_range(&d->housekeeping, 0, 1), 0);
+	*o = (struct observed){
+		.kernel_release = release,
+		.kernel_version = version,
+		.cmdline = { .state = FACT_KNOWN, .text = "root=/dev/vda1 \"quoted\"" },
+		.cpu_possible = { .state = FACT_KNOWN, .text = "0-7" },
+		.cpu_present = { .state = FACT_KNOWN, .text = "0-7" },
+		.cpu_online = { .state = FACT_DENIED },
+	};
+	assert_int_equal(cpuset_add_range(&o->possible, 0, 7), 0);
+	assert_int_equal(cpuset_add_range(&o->present, 0, 7), 0);
+}
+
+static void free_machine(struct desired *d, struct observed *o)
+{
+	cpuset_done(&d->isolated);
+	cpuset_done(&d->housekeeping);
+	cpuset_done(&o->possible);
+	cpuset_done(&o->present);
+}
+
+static struct evidence evidence[] = {
+	{ .path = "/proc/irq/24/effective_affinity_list", .value = "3" },
+};
+static struct verdict_item items[] = {
+	{ .id = "24",
+	  .name = "virtio1-req.0",
+	  .live = "3",
+	  .want = "0-1",
+	  .verdict = VERDICT_DRIFTED },
+	{ .id = "25",
+	  .name = "nvme0q1",
+	  .live = "4",
+	  .want = "0-1",
+	  .verdict = VERDICT_UNFIXABLE,
+	  .reason = "managed" },
+};
+
+static void make_report(struct report *r, struct setting_verdict v[2])
+{
+	v[0] = (struct setting_verdict){
+		.setting = setting_by_name("irq_affinity"),
+		.verdict = VERDICT_DRIFTED,
+		.want = "0-1",
+		.live = "1 of 45 outside 0-1",
+		.reason = "an IRQ is elsewhere",
+		.evidence = evidence,
+		.n_evidence = 1,
+		.items = items,
+		.n_items = 2,
+		.since = "2026-11-22T10:00:00Z",
+	};
+	v[1] = (struct setting_verdict){
+		.setting = setting_by_name("tsc"),
+		.verdict = VERDICT_CONVERGED,
+		.next_boot = "tsc=reliable",
+	};
+	*r = (struct report){
+		.verdict = MACHINE_DRIFTED, .settings = v, .n_settings = 2, .generation = 7
+	};
+}
+
+static char *dump(json_t *object)
+{
+	char *text;
+
+	assert_non_null(object);
+	text = json_dumps(object, JSON_COMPACT);
+	assert_non_null(text);
+	json_decref(object);
+	return text;
+}
+
+static void status_has_exactly_the_documented_shape(void **state)
+{
+	struct setting_verdict v[2];
+	_cleanup_free_ char *text = NULL;
+	struct desired d;
+	struct observed o;
+	struct report r;
+
+	(void)state;
+	make_machine(&d, &o);
+	make_report(&r, v);
+	text = dump(report_to_json(&d, &o, &r));
+	assert_string_equal(
+		text,
+		"{\"version\":1,\"machine\":\"host\",\"verdict\":\"drifted\",\"generation\":7,"
+		"\"document\":\"/etc/latencyd/latencyd.yaml\","
+		"\"kernel\":{\"release\":\"6.1.0-56-rt-amd64\",\"preemption\":\"rt\","
+		"\"cmdline\":\"root=/dev/vda1 \\\"quoted\\\"\"},"
+		"\"cpus\":{\"possible\":\"0-7\",\"present\":\"0-7\",\"online\":null,"
+		"\"isolated\":\"2-7\",\"housekeeping\":\"0-1\"},"
+		"\"settings\":["
+		"{\"name\":\"irq_affinity\",\"verdict\":\"drifted\",\"severity\":\"required\","
+		"\"want\":\"0-1\",\"live\":\"1 of 45 outside 0-1\",\"next_boot\":null,"
+		"\"reason\":\"an IRQ is elsewhere\",\"since\":\"2026-11-22T10:00:00Z\","
+		"\"changed_by\":null,"
+		"\"evidence\":[{\"path\":\"/proc/irq/24/"
+		"effective_affinity_list\",\"value\":\"3\"}],"
+		"\"items\":[{\"id\":\"24\",\"name\":\"virtio1-req.0\",\"live\":\"3\","
+		"\"want\":\"0-1\",\"verdict\":\"drifted\"},"
+		"{\"id\":\"25\",\"name\":\"nvme0q1\",\"live\":\"4\",\"want\":\"0-1\","
+		"\"verdict\":\"unfixable\",\"reason\":\"managed\"}]},"
+		"{\"name\":\"tsc\",\"verdict\":\"converged\",\"severity\":\"required\","
+		"\"want\":null,\"live\":null,\"next_boot\":\"tsc=reliable\",\"reason\":null,"
+		"\"since\":null,\"changed_by\":null,\"evidence\":[],\"items\":[]}],"
+		"\"guests\":[]}");
+	free_machine(&d, &o);
+}
+
+static void preemption_is_the_kernels_word(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "#1 SMP PREEMPT_RT Debian 6.1", "rt" },
+		{ "#1 SMP PREEMPT_DYNAMIC Debian", "dynamic" },
+		{ "#1 SMP PREEMPT Tue", "full" },
+		{ "#1 SMP Tue", "none" },
+	};
+	struct error e = { .code = -ENOENT };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct observed o = {
+			.kernel_version = { .state = FACT_KNOWN, .text = cases[i][0] },
+		};
+		json_t *status = unjudged_to_json("x", &o, &e, 1);
+
+		assert_string_equal(json_string_value(json_object_get(
+					    json_object_get(status, "kernel"), "preemption")),
+				    cases[i][1]);
+		json_decref(status);
+	}
+}
+
+static void text_that_is_not_utf8_is_mended_not_lost(void **state)
+{
+	struct observed o = {
+		.cmdline = { .state = FACT_KNOWN, .text = "a\xff\xc3\xa9\xc3 z" },
+	};
+	struct error e = { .what = (char *)"no \xfe document" };
+	json_t *status = unjudged_to_json("d", &o, &e, 3);
+
+	(void)state;
+	assert_non_null(status);
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(status, "kernel"), "cmdline")),
+		"a\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd z");
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(status, "error"), "what")),
+		"no \xef\xbf\xbd document");
+	json_decref(status);
+}
+
+static void machine_that_cannot_be_judged_is_degraded_with_the_error(void **state)
+{
+	struct error e = { .what = (char *)"missing", .todo = (char *)"write it" };
+	_cleanup_free_ char *text = dump(unjudged_to_json("/x.yaml", NULL, &e, 2));
+
+	(void)state;
+	assert_string_equal(text, "{\"version\":1,\"machine\":\"host\",\"verdict\":\"degraded\","
+				  "\"generation\":2,\"document\":\"/x.yaml\",\"kernel\":null,"
+				  "\"cpus\":null,\"settings\":[],\"guests\":[],"
+				  "\"error\":{\"what\":\"missing\",\"todo\":\"write it\"}}");
+}
+
+static void plan_lists_steps_and_the_boot_intent(void **state)
+{
+	const struct setting *irq = setting_by_name("irq_affinity"), *tsc = setting_by_name("tsc");
+	struct cmdline_arg args[] = { { .key = "tsc", .value = "reliable" },
+				      { .key = "nosoftlockup" } };
+	const struct setting *owners[] = { tsc, tsc };
+	struct step steps[] = {
+		{ .kind = STEP_BOOT_ARG,
+		  .setting = tsc,
+		  .disruption = DISRUPTION_REBOOT,
+		  .target = "tsc",
+		  .want = "reliable",
+		  .name = "" },
+		{ .kind = STEP_IRQ,
+		  .setting = irq,
+		  .disruption = DISRUPTION_IRQ_RESHUFFLE,
+		  .target = "/proc/irq/24/smp_affinity_list",
+		  .now = "3",
+		  .want = "0-1",
+		  .number = 24,
+		  .name = "eth0, rx" },
+		{ .kind = STEP_REBOOT, .disruption = DISRUPTION_REBOOT, .name = "" },
+	};
+	struct plan p = {
+		.steps = steps,
+		.n_steps = 3,
+		.needs_reboot = true,
+		.boot = { .args = args, .owners = owners, .n_args = 2, .n_owners = 2 },
+	};
+	_cleanup_free_ char *text = dump(plan_to_json(&p));
+
+	(void)state;
+	assert_string_equal(
+		text,
+		"{\"version\":1,\"needs_reboot\":true,\"steps\":["
+		"{\"kind\":\"boot-arg\",\"setting\":\"tsc\",\"disruption\":\"reboot\","
+		"\"target\":\"tsc\",\"now\":null,\"want\":\"reliable\"},"
+		"{\"kind\":\"irq\",\"setting\":\"irq_affinity\",\"disruption\":\"irq-reshuffle\","
+		"\"target\":\"/proc/irq/24/smp_affinity_list\",\"now\":\"3\",\"want\":\"0-1\","
+		"\"number\":24,\"name\":\"eth0, rx\"},"
+		"{\"kind\":\"reboot\",\"setting\":null,\"disruption\":\"reboot\",\"target\":null,"
+		"\"now\":null,\"want\":null}],"
+		"\"boot\":{\"args\":[{\"key\":\"tsc\",\"value\":\"reliable\",\"setting\":\"tsc\"},"
+		"{\"key\":\"nosoftlockup\",\"value\":null,\"setting\":\"tsc\"}],"
+		"\"default_entry\":null}}");
+}
+
+static const char NOW[] = "2026-11-22T12:00:00Z";
+
+static void carry(struct report *r, const char *previous)
+{
+	json_t *object = previous ? json_loads(previous, 0, NULL) : NULL;
+
+	assert_true(!previous || object);
+	assert_int_equal(report_carry(r, object, NOW), 0);
+	json_decref(object);
+}
+
+static void same_verdict_keeps_since_another_gets_now(void **state)
+{
+	struct setting_verdict v[2];
+	struct report r;
+
+	(void)state;
+	make_report(&r, v);
+	carry(&r, "{\"verdict\":\"drifted\",\"generation\":4,\"settings\":["
+		  "{\"name\":\"tsc\",\"verdict\":\"drifted\",\"since\":\"2020-01-01T00:00:00Z\"},"
+		  "{\"name\":\"irq_affinity\",\"verdict\":\"drifted\","
+		  "\"since\":\"2020-01-02T00:00:00Z\"}]}");
+	assert_string_equal(v[0].since, "2020-01-02T00:00:00Z");
+	assert_string_equal(v[1].since, NOW);
+	assert_int_equal(r.generation, 4);
+	arena_free(&r.arena);
+}
+
+static void generation_counts_changes_of_the_machine_verdict(void **state)
+{
+	struct setting_verdict v[2];
+	struct report r;
+
+	(void)state;
+	make_report(&r, v);
+	carry(&r, "{\"verdict\":\"verified\",\"generation\":4,\"settings\":[]}");
+	assert_int_equal(r.generation, 5);
+	carry(&r, NULL);
+	assert_int_equal(r.generation, 1);
+	arena_free(&r.arena);
+}
+
+static void nonsense_before_counts_as_nothing_before(void **state)
+{
+	static const char *const nonsense[] = {
+		"{}",
+		"[]",
+		"{\"settings\":7,\"generation\":\"x\",\"verdict\":[]}",
+		"{\"settings\":[null,3,{\"name\":null},{\"name\":\"tsc\",\"verdict\":2},"
+		"{\"name\":\"irq_affinity\",\"verdict\":\"drifted\",\"since\":5}]}",
+		"{\"generation\":-3,\"verdict\":\"splendid\"}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(nonsense); i++) {
+		struct setting_verdict v[2];
+		struct report r;
+
+		make_report(&r, v);
+		carry(&r, nonsense[i]);
+		assert_string_equal(v[0].since, NOW);
+		assert_string_equal(v[1].since, NOW);
+		assert_int_equal(r.generation, 1);
+		arena_free(&r.arena);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(status_has_exactly_the_documented_shape),
+		cmocka_unit_test(preemption_is_the_kernels_word),
+		cmocka_unit_test(text_that_is_not_utf8_is_mended_not_lost),
+		cmocka_unit_test(machine_that_cannot_be_judged_is_degraded_with_the_error),
+		cmocka_unit_test(plan_lists_steps_and_the_boot_intent),
+		cmocka_unit_test(same_verdict_keeps_since_another_gets_now),
+		cmocka_unit_test(generation_counts_changes_of_the_machine_verdict),
+		cmocka_unit_test(nonsense_before_counts_as_nothing_before),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

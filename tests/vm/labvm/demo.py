@@ -1,0 +1,96 @@
+"""The main job, shown: a stock machine becomes verified and is measured, by latencyctl alone."""
+
+import json
+import shutil
+import sys
+import tarfile
+import io
+import time
+
+from . import product, snapshots
+from .common import LAB_DIR, LabError
+from .states import keep_stock_record
+
+REPORT_DIR = LAB_DIR / 'report'
+
+
+def _step(text, usually=None):
+    print(f'\n== {text}{f" (usually {usually})" if usually else ""}', flush=True)
+
+
+def _show(vm, command, expected=None, timeout=120):
+    """Runs a command with its output as it comes; another exit status than expected is an error."""
+    print(f'# {command}', flush=True)
+
+    def write(data):
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    result = vm.run(command, timeout=timeout, on_output=write)
+    print(f'[exit {result.status}]', flush=True)
+    if expected is not None and result.status not in expected:
+        raise LabError(f'{command}: exit {result.status}, expected {expected}')
+    return result
+
+
+def fetch_folder(vm, path, target):
+    """Copies a folder of the VM to the host."""
+    vm.run(f'tar -C {path} -cf /run/lab-fetch.tar .', check=True)
+    target.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=io.BytesIO(vm.get('/run/lab-fetch.tar'))) as archive:
+        archive.extractall(target, filter='data')
+    vm.run('rm /run/lab-fetch.tar')
+
+
+def _apply_and_reboot(vm):
+    start = time.monotonic()
+    print('# latencyctl apply --reboot', flush=True)
+    result = vm.run_and_reboot('latencyctl apply --reboot', timeout=480)
+    print(result.out + result.err)
+    print(f'[the machine came back by itself after {time.monotonic() - start:.0f} s]', flush=True)
+
+
+def _print_result(folder):
+    """The run's sentence and figures, and where the whole result lies."""
+    results = sorted(folder.rglob('result.json'), key=lambda p: p.stat().st_mtime)
+    if not results:
+        raise LabError('the measurement left no result in /var/lib/latencyd/runs')
+    result = json.loads(results[-1].read_text())
+    print(f'{result.get("verdict")}: {result.get("sentence", "")}')
+    for thread in result.get('threads', ()):
+        print(f'  CPU {thread.get("cpu")}: min {thread.get("min_us")} avg {thread.get("avg_us")} '
+              f'max {thread.get("max_us")} us over {thread.get("cycles")} cycles')
+    print('\n(An emulated machine says nothing about real latencies: what the lab shows is that '
+          'the state is\nreached and proven, and that the measurement runs on it.)')
+    print(f'\nThe report lies in {results[-1].parent}')
+
+
+def demo():
+    """Shows the main job; returns the exit status."""
+    _step('Starting the stock Debian 12 machine from its snapshot',
+          '1 s, or 2 minutes the first time')
+    with snapshots.machine_from('stock', 'demo') as vm:
+        _show(vm, 'uname -srv; cat /proc/cmdline')
+        keep_stock_record(vm)
+        _step('Installing latencyd and the document into it', '5 s')
+        product.install_product(vm)
+        _show(vm, f'cat {product.DOCUMENT_PATH}')
+        _step('Before: nothing is as the document wants it', '1 s')
+        _show(vm, 'latencyctl status', (3,))
+        _step('The plan', '1 s')
+        _show(vm, 'latencyctl plan', (0,))
+        _step('Applying it and rebooting: the RT kernel is installed from the package source in '
+              'the machine, GRUB\'s menu is written, the machine reboots', '2 minutes')
+        _apply_and_reboot(vm)
+        _step('Waiting until the service has converged after the boot', '10 s')
+        _show(vm, 'latencyctl verify --wait 300', (0,), timeout=330)
+        _step('After', '1 s')
+        _show(vm, 'latencyctl status', (0,))
+        _show(vm, 'uname -srv; cat /proc/cmdline; systemctl is-active latency-verified.target')
+        _step('Measuring on the isolated CPUs', '20 s')
+        _show(vm, 'latencyctl measure', (0, 1, 3, 4), timeout=300)
+        _show(vm, 'latencyctl runs', (0,))
+        shutil.rmtree(REPORT_DIR, ignore_errors=True)
+        fetch_folder(vm, '/var/lib/latencyd/runs', REPORT_DIR)
+    _step('The result')
+    _print_result(REPORT_DIR)
+    return 0

@@ -1,0 +1,91 @@
+"""Item 9: SIGKILL of apply at ten moments; a second apply converges and the originals survive."""
+
+import json
+
+from labvm import kernel
+from labvm.grubcfg import doubled, next_entry
+from labvm.product_calls import apply, expect_exit
+from labvm.runner import lab_test
+from test_perturb import PERTURBATIONS
+
+ORIGINALS = '/var/lib/latencyd/originals.json'
+RUNTIME_MOMENTS = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
+BOOT_MOMENTS_S = (0.5, 3.0, 9.0)
+
+
+def _perturb(vm):
+    for command, _ in PERTURBATIONS.values():
+        vm.run(command)
+
+
+def _kill_apply_after(vm, seconds):
+    """Starts apply and kills that process alone; whatever it had started goes on, as after OOM."""
+    return vm.run('latencyctl apply > /run/lab-killed 2>&1 & p=$!; '
+                  f'sleep {seconds:.3f}; kill -9 $p && echo killed; wait $p; echo $?', timeout=300)
+
+
+def _originals(vm):
+    """The kept originals, without what apply may rightly add: later targets."""
+    document = json.loads(vm.read(ORIGINALS))
+    return {key: value for key, value in document.items()}
+
+
+def _lost_originals(before, after):
+    """What is in `before` and not, or differently, in `after`; lists as sets of entries."""
+    lost = []
+    for key, value in before.items():
+        if isinstance(value, list):
+            kept = [json.dumps(item, sort_keys=True) for item in after.get(key, [])]
+            lost += [f'{key}: {item}' for item in value
+                     if json.dumps(item, sort_keys=True) not in kept]
+        elif isinstance(value, dict):
+            lost += [f'{key}: {k}' for k, v in value.items() if after.get(key, {}).get(k) != v]
+        elif after.get(key) != value:
+            lost.append(f'{key}: {after.get(key)} was {value}')
+    return lost
+
+
+def _killed_at_run_time(fraction):
+    def test(vm, t):
+        before = _originals(vm)
+        _perturb(vm)
+        seconds = float(vm.run('TIMEFORMAT=%R; time latencyctl apply > /dev/null 2>&1',
+                               timeout=200).err.split()[-1])
+        _perturb(vm)
+        result = _kill_apply_after(vm, fraction * seconds)
+        t.note(f'apply takes {seconds:.1f} s; killed after {fraction * seconds:.1f} s: '
+               f'{"killed" if "killed" in result.out else "it had ended"}')
+        apply(vm, t)
+        expect_exit(t, vm.run('latencyctl status'), 0)
+        t.empty(kernel.unverified(vm), 'not as the document wants it')
+        t.empty(_lost_originals(before, _originals(vm)), 'originals lost')
+    return test
+
+
+def _killed_at_boot_phase(seconds):
+    def test(vm, t):
+        result = _kill_apply_after(vm, seconds)
+        t.note('killed' if 'killed' in result.out else 'it had ended')
+        # update-grub goes on without its parent; a person would not wait either
+        second = vm.run('latencyctl apply', timeout=300)
+        t.equal(second.status, 4, f'exit status\n{second}')
+        entry = next_entry(vm.read('/boot/grub/grub.cfg'),
+                           vm.get('/boot/grub/grubenv').decode())
+        t.empty(doubled(entry.arguments), 'doubled keys')
+        t.equal(kernel.argument(entry.arguments, 'nohz_full'), '2-3', 'nohz_full on the next boot')
+        revert = vm.run('latencyctl revert', timeout=300)
+        t.check(revert.status in (0, 4), revert)
+        stock = json.loads(vm.read('/root/lab-stock.json'))
+        now = kernel.stock_record(vm)
+        t.same({k: now[k] for k in ('sysctls', 'boot files', 'huge pages')},
+               {k: stock[k] for k in ('sysctls', 'boot files', 'huge pages')},
+               'the originals were not the stock ones: after revert')
+    return test
+
+
+for _fraction in RUNTIME_MOMENTS:
+    lab_test(f'kill -9 at {_fraction:.0%} of a runtime apply, then apply: converged, originals '
+             'intact', 'verified')(_killed_at_run_time(_fraction))
+for _seconds in BOOT_MOMENTS_S:
+    lab_test(f'kill -9 after {_seconds} s of a boot apply, then apply and revert: the stock files',
+             'rt-installed', timeout=500)(_killed_at_boot_phase(_seconds))
