@@ -14,7 +14,7 @@
 
 #define POLL_MS 250
 /* Beyond its own interval, for a busy machine; and at most, whatever interval it names. */
-#define GRACE_S 5
+#define GRACE_S	   10
 #define WAIT_MAX_S 40
 
 static int find(struct error *e)
@@ -22,8 +22,7 @@ static int find(struct error *e)
 	int pid = irqbalance_find();
 
 	if (pid < 0)
-		return error_set(e, pid, "cannot look for irqbalance in /proc: %s",
-				 strerror(-pid));
+		return error_set(e, pid, "cannot look for irqbalance in /proc: %s", strerror(-pid));
 	return pid ? pid : error_set(e, -ESRCH, "irqbalance does not run any more");
 }
 
@@ -83,8 +82,9 @@ static int wait_told(int pid, const struct cpuset *want, struct error *e)
 			limit_ms = (interval_s + GRACE_S) * 1000;
 		nanosleep(&pause, NULL);
 	}
-	error_set(e, -ETIMEDOUT, "irqbalance (pid %d) was told, but after %u s it still does not "
-				 "leave the CPUs alone",
+	error_set(e, -ETIMEDOUT,
+		  "irqbalance (pid %d) was told, but after %u s it still does not "
+		  "leave the CPUs alone",
 		  pid, limit_ms / 1000);
 	error_todo(e, "have it stopped instead: irq_affinity: {irqbalance: stopped}");
 	return -ETIMEDOUT;

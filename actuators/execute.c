@@ -13,16 +13,11 @@
 #include "actuators/refusals.h"
 
 static const struct actuator *const actuators[_STEP_KIND_MAX] = {
-	[STEP_PACKAGE] = &actuator_package,
-	[STEP_BOOT_DEFAULT] = &actuator_boot,
-	[STEP_BOOT_ARG] = &actuator_boot,
-	[STEP_SERVICE] = &actuator_service,
-	[STEP_IRQBALANCE] = &actuator_irqbalance,
-	[STEP_KERNEL_FILE] = &actuator_kernel_file,
-	[STEP_HUGEPAGES] = &actuator_hugepages,
-	[STEP_MOUNT] = &actuator_mount,
-	[STEP_THREAD] = &actuator_thread,
-	[STEP_IRQ] = &actuator_irq,
+	[STEP_PACKAGE] = &actuator_package,	  [STEP_BOOT_DEFAULT] = &actuator_boot,
+	[STEP_BOOT_ARG] = &actuator_boot,	  [STEP_SERVICE] = &actuator_service,
+	[STEP_IRQBALANCE] = &actuator_irqbalance, [STEP_KERNEL_FILE] = &actuator_kernel_file,
+	[STEP_HUGEPAGES] = &actuator_hugepages,	  [STEP_MOUNT] = &actuator_mount,
+	[STEP_THREAD] = &actuator_thread,	  [STEP_IRQ] = &actuator_irq,
 	/* STEP_REBOOT is the caller's, after consent */
 };
 

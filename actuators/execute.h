@@ -6,11 +6,11 @@
 #include "state/plan.h"
 
 enum step_result {
-	STEP_DONE,      /* written, and read back as wanted */
+	STEP_DONE,	/* written, and read back as wanted */
 	STEP_UNCHANGED, /* was already as wanted: nothing written */
-	STEP_REFUSED,   /* the kernel will not have it (managed IRQ, read-only): recorded */
+	STEP_REFUSED,	/* the kernel will not have it (managed IRQ, read-only): recorded */
 	STEP_FAILED,
-	STEP_SKIPPED,   /* an earlier step it depends on failed */
+	STEP_SKIPPED, /* an earlier step it depends on failed */
 	_STEP_RESULT_MAX
 };
 const char *step_result_name(enum step_result r);

@@ -12,20 +12,20 @@
 #include "actuators/run.h"
 #include "state/cmdline.h"
 
-#define UPDATE_GRUB "/usr/sbin/update-grub"
+#define UPDATE_GRUB   "/usr/sbin/update-grub"
 #define UPDATE_GRUB_S 600
 
 const char *grub_config_path(void)
 {
-	return root_exists("/boot/grub2/grub.cfg") == 1 && root_exists("/boot/grub/grub.cfg") != 1 ?
-		       "/boot/grub2/grub.cfg" :
-		       "/boot/grub/grub.cfg";
+	return root_exists("/boot/grub2/grub.cfg") == 1 && root_exists("/boot/grub/grub.cfg") != 1
+		       ? "/boot/grub2/grub.cfg"
+		       : "/boot/grub/grub.cfg";
 }
 
 static const char *grubenv_path(void)
 {
-	return streq(grub_config_path(), "/boot/grub2/grub.cfg") ? "/boot/grub2/grubenv" :
-								   "/boot/grub/grubenv";
+	return streq(grub_config_path(), "/boot/grub2/grub.cfg") ? "/boot/grub2/grubenv"
+								 : "/boot/grub/grubenv";
 }
 
 static int keep(struct originals *o, const char *path, struct error *e)
@@ -195,19 +195,22 @@ static void blame(const char *key, struct error *e)
 	if (!key && root_read(grubenv_path(), &env, NULL) == 0)
 		once = grubenv_get(env, "next_entry");
 	if (once && *once) {
-		error_todo(e, "%s has next_entry=%s for one boot (grub-reboot): apply again after "
-			      "that boot",
+		error_todo(e,
+			   "%s has next_entry=%s for one boot (grub-reboot): apply again after "
+			   "that boot",
 			   grubenv_path(), once);
 	} else if (grub_source_after(BOOT_DROP_IN, variable, &path) == 1) {
-		error_todo(e, "%s, which is sourced after " BOOT_DROP_IN ", sets %s anew: take "
-			      "that out of it, or begin its value with $%s",
+		error_todo(e,
+			   "%s, which is sourced after " BOOT_DROP_IN ", sets %s anew: take "
+			   "that out of it, or begin its value with $%s",
 			   path, variable, variable);
 	} else if (key && grub_source_with_key(BOOT_DROP_IN, key, &path) == 1) {
 		error_todo(e, "%s sets %s too: take it out there, so that it has one owner", path,
 			   key);
 	} else {
-		error_todo(e, "look for what changes it: the scripts of /etc/grub.d, or an edited "
-			      "%s",
+		error_todo(e,
+			   "look for what changes it: the scripts of /etc/grub.d, or an edited "
+			   "%s",
 			   grub_config_path());
 	}
 }
@@ -279,8 +282,9 @@ int grub_check_sources(const struct boot_intent *b, struct error *e)
 		return 0;
 	error_set(e, -EEXIST, "%s is sourced after " BOOT_DROP_IN " and sets %s anew", path,
 		  variable);
-	error_todo(e, "take that out of it, rename it so that it sorts first, or begin its value "
-		      "with $%s",
+	error_todo(e,
+		   "take that out of it, rename it so that it sorts first, or begin its value "
+		   "with $%s",
 		   variable);
 	return -EEXIST;
 }

@@ -1,7 +1,8 @@
 /*
- * The files that grub-mkconfig sources: /etc/default/grub, then the .cfg files of /etc/default/grub.d in
- * the order of the C locale. They are shell, which is not run here: only plain assignments at the
- * beginning of a line are looked at, and only to name the file that is in the way.
+ * The files that grub-mkconfig sources: /etc/default/grub, then the .cfg files of
+ * /etc/default/grub.d in the order of the C locale. They are shell, which is not run here: only
+ * plain assignments at the beginning of a line are looked at, and only to name the file that is in
+ * the way.
  */
 #include "actuators/grub_sources.h"
 
@@ -15,7 +16,7 @@ struct grub_sources {
 };
 
 #define MAIN_FILE "/etc/default/grub"
-#define FOLDER    "/etc/default/grub.d"
+#define FOLDER	  "/etc/default/grub.d"
 
 static int add_path(struct grub_sources *s, char *path)
 {

@@ -11,7 +11,7 @@
 #include "actuators/root.h"
 
 /* Six tries in three seconds: what is not free by then takes a reboot. */
-#define TRIES 6
+#define TRIES	 6
 #define PAUSE_MS 500
 
 static int prepare(struct actuation *a, const struct step *s, struct error *e)
@@ -35,8 +35,9 @@ static int explain(const char *path, const char *got, const char *want, struct e
 		error_todo(e, "stop the programs that use them and apply again, or reboot");
 		return -EBUSY;
 	}
-	error_set(e, -ENOSPC, "%s: the kernel gave %s of %s huge pages: its free memory is "
-			      "fragmented or too small",
+	error_set(e, -ENOSPC,
+		  "%s: the kernel gave %s of %s huge pages: its free memory is "
+		  "fragmented or too small",
 		  path, got, want);
 	error_todo(e, "reboot: the boot arguments reserve them before anything else is started");
 	return -ENOSPC;

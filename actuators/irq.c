@@ -12,7 +12,7 @@
 #include "actuators/root.h"
 #include "state/cpuset.h"
 
-#define EFFECTIVE_TRIES 20
+#define EFFECTIVE_TRIES	   20
 #define EFFECTIVE_PAUSE_MS 25
 
 static const char *label(const char *name)
@@ -69,8 +69,9 @@ static int explain(const struct step *s, int r, struct error *e)
 {
 	if (errno_class(r) == ERRNO_REFUSED && r != -EACCES && r != -EROFS && geteuid() == 0) {
 		if (!may_be_managed(s->number))
-			return error_set(e, r, "IRQ %u (%s) cannot be moved: the kernel keeps it "
-					       "where it is",
+			return error_set(e, r,
+					 "IRQ %u (%s) cannot be moved: the kernel keeps it "
+					 "where it is",
 					 s->number, label(s->name));
 		error_set(e, r, "IRQ %u (%s) is managed by its driver: the kernel chooses its CPUs",
 			  s->number, label(s->name));

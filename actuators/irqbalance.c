@@ -16,8 +16,8 @@
 #include "actuators/root.h"
 
 #define REQUEST_MAX 499
-#define ANSWER_MAX (1024 * 1024)
-#define ANSWER_S 3
+#define ANSWER_MAX  (1024 * 1024)
+#define ANSWER_S    3
 
 static int match_irqbalance(const char *name, void *userdata)
 {
@@ -53,7 +53,8 @@ static int connect_file(int fd, int pid)
 	return connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
 }
 
-/* Where /run cannot be written it binds an abstract name, which anyone could take: ask who it is. */
+/* Where /run cannot be written it binds an abstract name, which anyone could take: ask who it is.
+ */
 static int connect_abstract(int fd, const char *name, int pid)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };

@@ -16,7 +16,7 @@
 #include "state/row.h"
 
 /* 10, 20, ... 160 ms: an affinity change in progress takes an interrupt, not longer. */
-#define TRANSIENT_TRIES 6
+#define TRANSIENT_TRIES	   6
 #define TRANSIENT_PAUSE_MS 10
 
 enum errno_class errno_class(int r)

@@ -9,10 +9,10 @@
 /* What an errno of a kernel write means for the caller. */
 enum errno_class {
 	ERRNO_TRANSIENT, /* EAGAIN EBUSY EINTR: was retried */
-	ERRNO_CAPACITY,  /* ENOSPC ENOMEM: no vectors, no pages left */
-	ERRNO_REFUSED,   /* EPERM EACCES EIO EROFS: the kernel will not have it */
-	ERRNO_GONE,      /* ENOENT ESRCH ENODEV */
-	ERRNO_INVALID,   /* EINVAL ERANGE EOVERFLOW */
+	ERRNO_CAPACITY,	 /* ENOSPC ENOMEM: no vectors, no pages left */
+	ERRNO_REFUSED,	 /* EPERM EACCES EIO EROFS: the kernel will not have it */
+	ERRNO_GONE,	 /* ENOENT ESRCH ENODEV */
+	ERRNO_INVALID,	 /* EINVAL ERANGE EOVERFLOW */
 	ERRNO_OTHER,
 };
 enum errno_class errno_class(int r); /* @r negative or positive */

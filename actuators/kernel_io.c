@@ -40,7 +40,7 @@ static int live_set_affinity(int pid, const struct cpuset *cpus)
 	if (!mask)
 		return -ENOMEM;
 	CPU_ZERO_S(size, mask);
-	cpuset_for_each(cpu, cpus)
+	cpuset_for_each (cpu, cpus)
 		CPU_SET_S((size_t)cpu, size, mask);
 	r = sched_setaffinity(pid, size, mask) < 0 ? -errno : 0;
 	CPU_FREE(mask);

@@ -14,7 +14,7 @@
 #include "actuators/lock.h"
 #include "actuators/root.h"
 
-#define LOCK_FILE "/run/latencyd/lock"
+#define LOCK_FILE     "/run/latencyd/lock"
 #define ORPHAN_WAIT_S 1800 /* apt-get's own time limit */
 
 static int held = -1;
@@ -26,8 +26,8 @@ int lock_fd(void)
 	struct stat st;
 
 	/* The caller closes the fd to let go; its number may be another file's by now. */
-	if (held >= 0 && (fstat(held, &st) < 0 || st.st_dev != held_device ||
-			  st.st_ino != held_inode))
+	if (held >= 0 &&
+	    (fstat(held, &st) < 0 || st.st_dev != held_device || st.st_ino != held_inode))
 		held = -1;
 	return held;
 }
@@ -41,9 +41,21 @@ static long holder(int fd)
 	return strtol(text, NULL, 10);
 }
 
+/* A killed process that its parent has not waited for holds nothing any more. */
+static bool is_zombie(long pid)
+{
+	_cleanup_free_ char *path = NULL, *text = NULL;
+	const char *end;
+
+	if (asprintf(&path, "/proc/%ld/stat", pid) < 0 || root_read(path, &text, NULL) < 0)
+		return false;
+	end = strrchr(text, ')');
+	return end && (after_prefix(end, ") Z") || after_prefix(end, ") X"));
+}
+
 static bool alive(long pid)
 {
-	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM) && !is_zombie(pid);
 }
 
 static int busy(long pid, struct error *e)

@@ -105,7 +105,8 @@ static int check(json_t *doc)
 	if (json_integer_value(json_object_get(doc, "version")) != 1 || !json_is_object(all) ||
 	    !json_is_object(json_object_get(doc, "boot_owners")))
 		return -EBADMSG;
-	json_object_foreach(all, key, entry) {
+	json_object_foreach(all, key, entry)
+	{
 		if (decode_bytes(entry) < 0 || !entry_valid(entry))
 			return -EBADMSG;
 	}
@@ -206,12 +207,13 @@ static json_t *for_disk(const struct originals *o)
 
 	if (!doc || !all || json_object_set_new(doc, "originals", all) < 0)
 		goto fail;
-	json_object_foreach(json_object_get(o->doc, "originals"), key, entry) {
+	json_object_foreach(json_object_get(o->doc, "originals"), key, entry)
+	{
 		json_t *value = json_object_get(entry, "value"), *copy = json_copy(entry);
 
-		if (json_object_set_new(copy, "value",
-					encode(json_string_value(value),
-					       json_string_length(value))) < 0 ||
+		if (json_object_set_new(
+			    copy, "value",
+			    encode(json_string_value(value), json_string_length(value))) < 0 ||
 		    json_object_set_new_nocheck(all, key, copy) < 0)
 			goto fail;
 	}

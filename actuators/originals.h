@@ -8,16 +8,16 @@
 struct json_t;
 
 enum original_kind {
-	ORIGINAL_FILE,          /* a boot file's bytes; absent: there was none */
-	ORIGINAL_PACKAGE,       /* absent: it was not installed */
-	ORIGINAL_KERNEL_FILE,   /* the value; format says how it compares */
-	ORIGINAL_HUGEPAGES,     /* a node's nr_hugepages */
-	ORIGINAL_IRQ,           /* smp_affinity_list; name is the IRQ's */
+	ORIGINAL_FILE,		/* a boot file's bytes; absent: there was none */
+	ORIGINAL_PACKAGE,	/* absent: it was not installed */
+	ORIGINAL_KERNEL_FILE,	/* the value; format says how it compares */
+	ORIGINAL_HUGEPAGES,	/* a node's nr_hugepages */
+	ORIGINAL_IRQ,		/* smp_affinity_list; name is the IRQ's */
 	ORIGINAL_THREAD_POLICY, /* "policy priority" of the thread `target` */
-	ORIGINAL_THREAD_CPUS,   /* its cpulist */
-	ORIGINAL_IRQBALANCE,    /* the CPUs it had banned, as a list */
-	ORIGINAL_SERVICE,       /* "active enabled" of the unit `target` */
-	ORIGINAL_MOUNT,         /* absent: the folder did not exist; "": it did */
+	ORIGINAL_THREAD_CPUS,	/* its cpulist */
+	ORIGINAL_IRQBALANCE,	/* the CPUs it had banned, as a list */
+	ORIGINAL_SERVICE,	/* "active enabled" of the unit `target` */
+	ORIGINAL_MOUNT,		/* absent: the folder did not exist; "": it did */
 	_ORIGINAL_KIND_MAX
 };
 const char *original_kind_name(enum original_kind k);
@@ -30,7 +30,7 @@ struct original {
 	const char *setting; /* whose step it was */
 	const char *boot_id; /* of the boot it was seen in */
 	const char *value;   /* NULL: absent */
-	size_t size;         /* of value, for bytes that hold a NUL */
+	size_t size;	     /* of value, for bytes that hold a NUL */
 };
 
 struct originals {

@@ -13,10 +13,10 @@
 #include "actuators/run.h"
 #include "state/settings.h"
 
-#define STATUS "/var/lib/dpkg/status"
+#define STATUS	"/var/lib/dpkg/status"
 #define APT_GET "/usr/bin/apt-get"
-#define DPKG "/usr/bin/dpkg"
-#define APT_S (30 * 60)
+#define DPKG	"/usr/bin/dpkg"
+#define APT_S	(30 * 60)
 
 static const char *const environment[] = {
 	"DEBIAN_FRONTEND=noninteractive",
@@ -102,8 +102,9 @@ static int apt(const char *const argv[], const char *what, char **ret_output, st
 		if (strstr(output, "No space left"))
 			error_todo(e, "the disk is full: make room and apply again");
 		else
-			error_todo(e, "see what apt said: /var/log/apt/term.log, or run it by "
-				      "hand: %s",
+			error_todo(e,
+				   "see what apt said: /var/log/apt/term.log, or run it by "
+				   "hand: %s",
 				   what);
 		r = -EPROTO;
 	}
@@ -130,7 +131,8 @@ static int apt_retry(const char *const argv[], const char *what, char **ret_outp
 	if (says(*ret_output, "dpkg --configure -a"))
 		r = apt(configure, "dpkg --configure -a", &ignored, e);
 	else if (says(*ret_output, "Unable to locate") || says(*ret_output, "404") ||
-		 says(*ret_output, "Failed to fetch") || says(*ret_output, "no installation candidate"))
+		 says(*ret_output, "Failed to fetch") ||
+		 says(*ret_output, "no installation candidate"))
 		r = apt(update, "apt-get update", &ignored, e);
 	else
 		return r;
@@ -187,7 +189,7 @@ static int keep_new_packages(struct actuation *a, const struct step *s, char *ou
 
 static int prepare(struct actuation *a, const struct step *s, struct error *e)
 {
-	const char *const argv[] = { APT_GET, "-q", "-s", "install", "--no-install-recommends",
+	const char *const argv[] = { APT_GET,	"-q", "-s", "install", "--no-install-recommends",
 				     s->target, NULL };
 	_cleanup_free_ char *output = NULL, *what = NULL;
 	int r = package_state(s->target);
@@ -208,9 +210,12 @@ static int prepare(struct actuation *a, const struct step *s, struct error *e)
 
 static int run_step(struct actuation *a, const struct step *s, struct error *e)
 {
-	const char *const argv[] = { APT_GET, "-q", "-y", "--no-install-recommends",
-				     "-o", "Dpkg::Options::=--force-confold",
-				     "-o", "DPkg::Lock::Timeout=300", "install", s->target, NULL };
+	const char *const argv[] = { APT_GET,	"-q",
+				     "-y",	"--no-install-recommends",
+				     "-o",	"Dpkg::Options::=--force-confold",
+				     "-o",	"DPkg::Lock::Timeout=300",
+				     "install", s->target,
+				     NULL };
 	_cleanup_free_ char *output = NULL, *what = NULL;
 	int r = package_state(s->target);
 

@@ -6,7 +6,7 @@ enum package_state {
 	PACKAGE_ABSENT,
 	PACKAGE_CONFIG_FILES, /* removed, not purged */
 	PACKAGE_INSTALLED,
-	PACKAGE_BROKEN,       /* half-installed, unpacked, ...: needs dpkg --configure -a */
+	PACKAGE_BROKEN, /* half-installed, unpacked, ...: needs dpkg --configure -a */
 };
 
 /* An enum package_state, or negative errno. Read from /var/lib/dpkg/status. */

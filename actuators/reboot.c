@@ -12,7 +12,7 @@
 #include "actuators/root.h"
 #include "actuators/systemd.h"
 
-#define BUDGET 2
+#define BUDGET	 2
 #define WINDOW_S 3600
 
 /* The times of the last hour's reboots. A damaged file counts as none: it is only a brake. */
@@ -24,7 +24,8 @@ static json_t *recent(time_t now)
 
 	if (root_read(REBOOTS_FILE, &text, NULL) == 0)
 		doc = json_loads(text, 0, NULL);
-	json_array_foreach(json_object_get(doc, "reboots"), i, t) {
+	json_array_foreach(json_object_get(doc, "reboots"), i, t)
+	{
 		json_int_t at = json_integer_value(t);
 
 		if (list && json_is_integer(t) && llabs((long long)now - at) < WINDOW_S)
@@ -49,8 +50,9 @@ static int spend(struct error *e)
 		return error_set(e, -ENOMEM, "out of memory");
 	if (n >= BUDGET) {
 		error_set(e, -EDQUOT, "this machine was rebooted %zu times within the hour", n);
-		error_todo(e, "see what keeps it from its state (latencyctl status), then reboot it "
-			      "yourself: systemctl reboot");
+		error_todo(e,
+			   "see what keeps it from its state (latencyctl status), then reboot it "
+			   "yourself: systemctl reboot");
 		return -EDQUOT;
 	}
 	r = root_mkdir_p(STATE_FOLDER, 0755);

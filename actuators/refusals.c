@@ -64,7 +64,8 @@ static size_t find(const struct refusals *r, const struct step *s)
 	size_t i;
 	json_t *record;
 
-	json_array_foreach(r->list, i, record) {
+	json_array_foreach(r->list, i, record)
+	{
 		if (is_member(record, "setting", s->setting ? s->setting->name : "") &&
 		    is_member(record, "target", s->target) &&
 		    is_member(record, "name", s->name ? s->name : ""))
@@ -117,7 +118,8 @@ int refusals_flush(struct refusals *r, struct error *e)
 
 	if (!r->dirty)
 		return 0;
-	doc = json_pack("{s:i, s:s, s:O}", "version", 1, "boot_id", r->boot_id, "refusals", r->list);
+	doc = json_pack("{s:i, s:s, s:O}", "version", 1, "boot_id", r->boot_id, "refusals",
+			r->list);
 	text = doc ? json_dumps(doc, JSON_INDENT(1)) : NULL;
 	json_decref(doc);
 	if (!text)

@@ -45,7 +45,7 @@ struct revert {
 	progress_fn progress;
 	void *userdata;
 	struct error *error; /* the first failure */
-	int failed;          /* its code */
+	int failed;	     /* its code */
 	bool failed_lasting; /* one that a reboot does not undo */
 };
 
@@ -67,9 +67,9 @@ static int copy(struct revert *v, const struct original *o)
 	c->setting = arena_strdup(&v->arena, o->setting);
 	c->boot_id = arena_strdup(&v->arena, o->boot_id);
 	c->value = o->value ? arena_strdup(&v->arena, o->value) : NULL;
-	return c->target && c->name && c->setting && c->boot_id && (c->value || !o->value) ?
-		       0 :
-		       -ENOMEM;
+	return c->target && c->name && c->setting && c->boot_id && (c->value || !o->value)
+		       ? 0
+		       : -ENOMEM;
 }
 
 static int gather(struct revert *v, const char *setting)

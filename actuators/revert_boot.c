@@ -113,10 +113,12 @@ static int original_entry(const struct originals *o, struct arena *a, const char
 		return r;
 	path = kernel ? grub_entry_of_kernel(&config, kernel) : NULL;
 	if (!path) {
-		error_set(e, -ENOENT, "the kernel %s, which ran before latencyd acted, has no "
-				      "GRUB entry any more",
+		error_set(e, -ENOENT,
+			  "the kernel %s, which ran before latencyd acted, has no "
+			  "GRUB entry any more",
 			  kernel ? kernel : "(unknown)");
-		error_todo(e, "install it again (apt-get install linux-image-%s), then revert again",
+		error_todo(e,
+			   "install it again (apt-get install linux-image-%s), then revert again",
 			   kernel ? kernel : "amd64");
 		return -ENOENT;
 	}

@@ -3,9 +3,9 @@
 #include "actuators/originals.h"
 
 enum boot_revert {
-	BOOT_REVERTED,        /* the boot files are the original ones, and so is the kernel */
+	BOOT_REVERTED,	      /* the boot files are the original ones, and so is the kernel */
 	BOOT_REVERTED_REBOOT, /* they are; the running kernel was booted with arguments of ours */
-	BOOT_PENDING,         /* a kernel that we installed runs: the original one boots next */
+	BOOT_PENDING,	      /* a kernel that we installed runs: the original one boots next */
 };
 
 /* An enum boot_revert or negative errno. Whatever was done before is found done. */

@@ -17,7 +17,7 @@
 #include "actuators/lock.h"
 #include "actuators/root.h"
 
-#define OUTPUT_MAX 65536
+#define OUTPUT_MAX    65536
 #define KILL_GRACE_MS 5000
 
 static const char *const base_environment[] = {

@@ -12,11 +12,11 @@
 
 #include "actuators/root.h"
 
-#define NAME "org.freedesktop.systemd1"
-#define PATH "/org/freedesktop/systemd1"
+#define NAME	"org.freedesktop.systemd1"
+#define PATH	"/org/freedesktop/systemd1"
 #define MANAGER "org.freedesktop.systemd1.Manager"
 #define POLL_MS 100
-#define WAIT_S 90
+#define WAIT_S	90
 
 static void bus_done(sd_bus **bus)
 {
@@ -28,8 +28,8 @@ static void message_done(sd_bus_message **m)
 	sd_bus_message_unref(*m);
 }
 
-#define _cleanup_bus_ _cleanup_(bus_done)
-#define _cleanup_message_ _cleanup_(message_done)
+#define _cleanup_bus_	    _cleanup_(bus_done)
+#define _cleanup_message_   _cleanup_(message_done)
 #define _cleanup_bus_error_ _cleanup_(sd_bus_error_free)
 
 static int open_bus(sd_bus **ret, struct error *e)

@@ -1,6 +1,6 @@
 /*
- * STEP_THREAD: policy and priority, or the CPUs, of one kernel thread. A pid may be another thread's
- * by the time we act, so its name is read again right before; the result is read back from
+ * STEP_THREAD: policy and priority, or the CPUs, of one kernel thread. A pid may be another
+ * thread's by the time we act, so its name is read again right before; the result is read back from
  * /proc/PID (proc(5): stat fields 40 and 41, Cpus_allowed_list).
  */
 #include <errno.h>
@@ -107,8 +107,8 @@ static int is_set(const struct target *t, char **ret_now, struct error *e)
 	if (r < 0)
 		return error_set(e, r, "cannot read the thread %s (pid %u): %s", t->comm, t->pid,
 				 strerror(-r));
-	same = t->cpus ? kernel_value_equal(VALUE_LIST, now, t->list) :
-			 thread.policy == t->policy && thread.priority == t->priority;
+	same = t->cpus ? kernel_value_equal(VALUE_LIST, now, t->list)
+		       : thread.policy == t->policy && thread.priority == t->priority;
 	if (ret_now)
 		*ret_now = take_ptr(now);
 	return same;

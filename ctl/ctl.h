@@ -3,16 +3,8 @@
  * What the commands of latencyctl share: the parsed command line, one look at the machine, and the
  * ways of printing. A command prints its result on stdout; everything else goes to stderr.
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "daemon/look.h"
 #include "state/plan.h"
-
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "unreleased"
-#endif
 
 struct json_t;
 

@@ -1,20 +1,12 @@
 /*
  * latencyd: argv, memory policy, and a manager that runs until it is told to stop.
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include <getopt.h>
 #include <malloc.h>
 
 #include <systemd/sd-daemon.h>
 
 #include "daemon/manager.h"
-
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "unreleased"
-#endif
 
 /* A pass needs some hundred KiB for milliseconds and then nothing for half a minute: one heap, and
  * large blocks that go straight back to the kernel. */

@@ -10,10 +10,6 @@
  * Loads on the housekeeping CPUs, reports and guests have their place around measure(): a load
  * starts before it and is proven alive in tick(); a guest is another machine with its own looks.
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "measure/run.h"
 
 #include <errno.h>
@@ -23,10 +19,6 @@
 #include "measure/json_text.h"
 #include "measure/keep.h"
 #include "state/settings.h"
-
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "unknown"
-#endif
 
 #define JSON_NAME   "cyclictest.json"
 #define OUTPUT_NAME "cyclictest.out"

@@ -8,6 +8,7 @@
  */
 #include "probes/observe.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>

@@ -155,23 +155,36 @@ static int probe_names(const struct sysroot *root, const struct cpuset *watched,
 	return r >= 0 && reader.garbage ? -EBADMSG : r;
 }
 
+static int probe_folders(const struct sysroot *root, struct observed *o, const unsigned *numbers,
+			 size_t n)
+{
+	struct sysroot view;
+	int r = sysroot_view(root, IRQS, &view);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r >= 0 && i < n; i++) {
+		char folder[64];
+
+		snprintf(folder, sizeof(folder), IRQS "/%u", numbers[i]);
+		sysroot_saw_folder(root, folder);
+		r = probe_irq(&view, o, numbers[i]);
+	}
+	close(view.fd);
+	return r;
+}
+
 int probe_irqs(const struct sysroot *root, const struct cpuset *watched, struct observed *o)
 {
 	_cleanup_free_ unsigned *numbers = NULL;
 	const char *path = IRQS;
 	size_t n = 0;
-	int r, listed;
+	int r;
 
-	listed = r = sysroot_numbers(root, IRQS, "", "", &numbers, &n);
-	for (size_t i = 0; i < n; i++) {
-		char folder[64];
-
-		snprintf(folder, sizeof(folder), IRQS "/%u", numbers[i]);
-		sysroot_saw_folder(root, folder);
-		if (probe_irq(root, o, numbers[i]) < 0)
-			return -ENOMEM;
-	}
-	if (listed >= 0) {
+	r = sysroot_numbers(root, IRQS, "", "", &numbers, &n);
+	if (r >= 0)
+		r = probe_folders(root, o, numbers, n);
+	if (r >= 0) {
 		path = INTERRUPTS;
 		r = probe_names(root, watched, o);
 	}

@@ -26,14 +26,27 @@ static const char *text_of(const json_t *object, const char *key)
 	return s;
 }
 
+/* The message may be another program's and of several lines: made one line. */
+static char *line_of(struct arena *a, const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+	char *line = s ? arena_strndup(a, s, strnlen(s, STRING_MAX - 1)) : NULL;
+
+	for (char *p = line; p && *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = ' ';
+	return line;
+}
+
 static int add_refusal(struct observed *o, const json_t *item)
 {
 	const char *setting = text_of(item, "setting"), *target = text_of(item, "target");
-	const char *name = text_of(item, "name"), *message = text_of(item, "message");
+	const char *name = text_of(item, "name");
 	json_int_t error = json_integer_value(json_object_get(item, "error"));
 	struct observed_refusal *refusal;
 
-	if (!setting || !target || !message || error < 1 || error > ERRNO_MAX)
+	if (!setting || !target || !json_is_string(json_object_get(item, "message")) || error < 1 ||
+	    error > ERRNO_MAX)
 		return 0;
 	refusal = arena_grow(&o->arena, &o->refusals, &o->n_refusals, sizeof(*refusal));
 	if (!refusal)
@@ -43,7 +56,7 @@ static int add_refusal(struct observed *o, const json_t *item)
 		.target = arena_strdup(&o->arena, target),
 		.name = arena_strdup(&o->arena, name ? name : ""),
 		.error = (int)error,
-		.message = arena_strdup(&o->arena, message),
+		.message = line_of(&o->arena, item, "message"),
 	};
 	return refusal->setting && refusal->target && refusal->name && refusal->message ? 0
 											: -ENOMEM;

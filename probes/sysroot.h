@@ -4,7 +4,6 @@
  * and RESOLVE_IN_ROOT, so that a captured tree or a mounted image can be judged like the live
  * machine and no link leads out of it. No other code opens an absolute path.
  */
-#include <dirent.h>
 #include <sys/types.h>
 
 #include "state/error.h"
@@ -26,6 +25,7 @@ struct sysroot {
 	bool live;  /* the root is "/": the kernel that runs is the one that is read */
 	char *path; /* as given, for messages */
 	struct sysroot_recorder *recorder; /* NULL but in capture() */
+	size_t skip; /* views only: the part of every path that @fd stands for already */
 };
 
 #define _cleanup_sysroot_ _cleanup_(sysroot_close)
@@ -61,6 +61,13 @@ int sysroot_numbers(const struct sysroot *r, const char *path, const char *prefi
 /* How a reading ended, as a fact in @a: @result 0 is known with @text, a negative errno is absent,
  * denied or unreadable. When memory runs out the fact is unreadable with ENOMEM. */
 struct fact sysroot_outcome(struct arena *a, const char *path, int result, const char *text);
+
+/*
+ * A view of the root for many files of one folder: the same paths, but resolved from the folder on,
+ * which saves the kernel the walk down to it. For paths below @folder only; links there cannot lead
+ * out of it. The view is closed with close(ret->fd).
+ */
+int sysroot_view(const struct sysroot *r, const char *folder, struct sysroot *ret);
 
 /* Tell the recorder, if there is one. */
 void sysroot_saw_file(const struct sysroot *r, const char *path, const char *data, size_t size);

@@ -64,8 +64,8 @@ static bool is_watched_name(const char *comm)
 }
 
 struct walk {
-	const struct sysroot *root; /* tells the recorder */
-	struct sysroot quiet;	    /* most processes are nobody's business */
+	struct sysroot view;  /* of /proc */
+	struct sysroot quiet; /* the same, unrecorded: most processes are nobody's business */
 	unsigned groups;
 	struct observed *o;
 	int irqbalance;
@@ -85,7 +85,7 @@ static int probe_allowed(struct walk *w, unsigned pid, struct fact *ret)
 	ssize_t r;
 
 	path_of(path, sizeof(path), pid, "status");
-	r = sysroot_read_once(w->root, path, text, sizeof(text));
+	r = sysroot_read_once(&w->view, path, text, sizeof(text));
 	if (r == -ENOENT || r == -ESRCH)
 		return (int)r;
 	if (r >= 0) {
@@ -131,7 +131,7 @@ static bool is_roots(struct walk *w, unsigned pid)
 	struct stat st;
 	char path[64];
 
-	if (!w->root->live)
+	if (!w->view.live)
 		return true;
 	path_of(path, sizeof(path), pid, "stat");
 	fd = sysroot_openat(&w->quiet, path, O_PATH);
@@ -178,11 +178,11 @@ static int visit(struct walk *w, unsigned pid)
 	size = sysroot_read_once(&w->quiet, path, text, sizeof(text));
 	if (size < 0)
 		return (int)size;
-	if (w->root->recorder)
+	if (w->view.recorder)
 		memcpy(copy, text, (size_t)size);
 	r = add_if_ours(w, pid, text);
-	if (r > 0 && w->root->recorder)
-		sysroot_saw_file(w->root, path, copy, (size_t)size);
+	if (r > 0 && w->view.recorder)
+		sysroot_saw_file(&w->view, path, copy, (size_t)size);
 	return r < 0 ? r : 0;
 }
 
@@ -199,29 +199,39 @@ static int walk_finish(struct walk *w)
 	return fact_check(f);
 }
 
+static int walk(struct walk *w, const struct sysroot *root)
+{
+	const struct sysroot quiet = sysroot_unrecorded(root);
+	_cleanup_free_ unsigned *pids = NULL;
+	size_t n;
+	int r = 0;
+
+	w->failed = sysroot_numbers(&quiet, "/proc", "", "", &pids, &n);
+	if (w->failed >= 0)
+		w->failed = sysroot_view(root, "/proc", &w->view);
+	if (w->failed < 0)
+		return w->failed == -ENOMEM ? -ENOMEM : 0;
+	w->quiet = sysroot_unrecorded(&w->view);
+	for (size_t i = 0; i < n && r != -ENOMEM; i++) {
+		r = visit(w, pids[i]);
+		if (r < 0 && r != -ENOENT && r != -ESRCH) {
+			w->failed = r;
+			w->failed_pid = pids[i];
+		}
+	}
+	close(w->view.fd);
+	return r == -ENOMEM ? r : 0;
+}
+
 int probe_processes(const struct sysroot *root, unsigned groups, struct observed *o,
 		    int *ret_irqbalance)
 {
-	struct walk w = {
-		.root = root,
-		.quiet = sysroot_unrecorded(root),
-		.groups = groups,
-		.o = o,
-	};
-	_cleanup_free_ unsigned *pids = NULL;
-	size_t n = 0;
+	struct walk w = { .groups = groups, .o = o };
 	int r;
 
-	w.failed = sysroot_numbers(&w.quiet, "/proc", "", "", &pids, &n);
-	for (size_t i = 0; i < n; i++) {
-		r = visit(&w, pids[i]);
-		if (r == -ENOMEM)
-			return r;
-		if (r < 0 && r != -ENOENT && r != -ESRCH) {
-			w.failed = r;
-			w.failed_pid = pids[i];
-		}
-	}
+	r = walk(&w, root);
+	if (r < 0)
+		return r;
 	*ret_irqbalance = w.irqbalance ? w.irqbalance : w.failed;
 	return walk_finish(&w);
 }

@@ -177,11 +177,11 @@ const char *boot_foreign_source(const struct observed *o, const char *key)
 	return NULL;
 }
 
-/* The next argument of @key at or after *i, or NULL. */
+/* The next argument of @key at or after *i, or NULL. What follows `--` is init's. */
 static const struct cmdline_arg *next_of_key(const struct cmdline_arg *args, size_t n_args,
 					     const char *key, size_t *i)
 {
-	while (*i < n_args) {
+	while (*i < n_args && !streq(args[*i].key, "--")) {
 		const struct cmdline_arg *arg = &args[(*i)++];
 
 		if (cmdline_key_equal(arg->key, key))
@@ -216,6 +216,26 @@ enum boot_key boot_key_state(const struct boot_view *view, const struct boot_int
 	if (key_equal(&view->next, b, key, o->n_cpus))
 		return BOOT_KEY_OK;
 	return source ? BOOT_KEY_CONFLICT : BOOT_KEY_MISSING;
+}
+
+int boot_would_change(const struct boot_view *view, const struct boot_intent *b,
+		      const struct observed *o)
+{
+	_cleanup_cmdline_ struct cmdline running = { 0 };
+	int r;
+
+	if (!view->known || !fact_known(&o->cmdline) || !fact_known(&o->kernel_release) ||
+	    !fact_known(&o->boot.next_kernel))
+		return -ENODATA;
+	if (!streq(o->kernel_release.text, o->boot.next_kernel.text))
+		return 1;
+	r = cmdline_parse(o->cmdline.text, &running);
+	if (r < 0)
+		return r == -ENOMEM ? r : -ENODATA;
+	for (size_t i = 0; i < b->n_args; i++)
+		if (!key_equal(&running, b, b->args[i].key, o->n_cpus))
+			return 1;
+	return 0;
 }
 
 const char *boot_key_text(struct arena *a, const struct cmdline_arg *args, size_t n_args,

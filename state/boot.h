@@ -34,6 +34,11 @@ enum boot_key boot_key_state(const struct boot_view *view, const struct boot_int
  * variable, or NULL. Comments do not count. */
 const char *boot_foreign_source(const struct observed *o, const char *key);
 
+/* Would booting the next entry change anything of @b's keys: another kernel, or arguments that the
+ * running one was not booted with? 1, 0 (it would not), -ENODATA (cannot tell) or -ENOMEM. */
+int boot_would_change(const struct boot_view *view, const struct boot_intent *b,
+		      const struct observed *o);
+
 /* "key=a key=b" of every argument of @key, "" when there is none; NULL when out of memory. */
 const char *boot_key_text(struct arena *a, const struct cmdline_arg *args, size_t n_args,
 			  const char *key);

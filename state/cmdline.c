@@ -63,7 +63,7 @@ static const char *next_token(const char *s, struct token *ret)
 	*ret = (struct token){ .key = s, .key_len = equals };
 	if (equals) {
 		ret->value = s + equals + 1;
-		if (*ret->value == '"' && equals + 1 < end) {
+		if (*ret->value == '"') {
 			ret->value++;
 			quoted = true;
 		}

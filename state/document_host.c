@@ -12,13 +12,19 @@
 
 /* Not of the machine: only tells `N` and `all` from what is no list at all. */
 #define ANY_N_CPUS (CPUSET_MAX + 1)
+/* No longer than any kernel command line: every setting puts the list there. */
+#define LIST_LENGTH_MAX 4096
 
 static int parse_isolated_list(struct doc *doc, const struct yaml_node *node, struct desired *d)
 {
 	_cleanup_cpuset_ struct cpuset set = { 0 };
 	const char *shown = doc_show(doc, node);
-	int r = node->kind == YAML_SCALAR ? cpuset_parse_list(node->text, 0, &set) : -EINVAL;
+	int r;
 
+	if (node->kind == YAML_SCALAR && strlen(node->text) > LIST_LENGTH_MAX)
+		return doc_error(doc, node, "a CPU list of more than %d characters",
+				 LIST_LENGTH_MAX);
+	r = node->kind == YAML_SCALAR ? cpuset_parse_list(node->text, 0, &set) : -EINVAL;
 	if (r == -ENOMEM || !shown)
 		return -ENOMEM;
 	if (r == -ERANGE)

@@ -13,7 +13,7 @@
 #include <errno.h>
 
 #include "state/error.h"
-#include "state/grub_lexer.h"
+#include "state/grub_variables.h"
 
 /* More than any real file has; it bounds the work that deep nesting makes. */
 #define MAX_DEPTH 64
@@ -52,6 +52,7 @@ struct menu {
 struct parser {
 	struct arena scratch;
 	struct grub_config config;
+	struct grub_variables variables;
 	struct menu top, *menus; /* menus[i] belongs to config.items[i] */
 	size_t n_menus;
 	struct block blocks[MAX_DEPTH]; /* the bottom one is the file itself */
@@ -274,19 +275,28 @@ static char *write_loader_word(char *out, const char *word)
 /* `linux KERNEL ARGUMENT...` in a menu entry. The last one is the one booted. */
 static int read_linux(struct parser *p, const struct grub_command *c, struct grub_entry *entry)
 {
-	size_t size = 1;
+	struct grub_word *words;
+	size_t n, size = 1;
 	char *out;
+	int r;
 
-	for (size_t i = 2; i < c->n_words; i++)
-		size += 2 * strlen(c->words[i].text) + 3;
+	r = grub_variables_expand(&p->variables, &p->scratch, c->words, c->n_words, &words, &n);
+	if (r == -E2BIG)
+		return bad_line(p, "longer than any kernel takes its command line");
+	if (r < 0)
+		return no_memory(p);
+	if (n < 2)
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		size += 2 * strlen(words[i].text) + 3;
 	out = arena_alloc(&p->config.arena, size);
 	entry->cmdline = out;
-	entry->kernel = arena_strdup(&p->config.arena, c->words[1].text);
+	entry->kernel = arena_strdup(&p->config.arena, words[1].text);
 	entry->recovery = false;
 	if (!out || !entry->kernel)
 		return no_memory(p);
-	for (size_t i = 2; i < c->n_words; i++) {
-		const char *word = c->words[i].text;
+	for (size_t i = 2; i < n; i++) {
+		const char *word = words[i].text;
 
 		if (i > 2)
 			*out++ = ' ';
@@ -403,10 +413,12 @@ static int read_simple(struct parser *p, const struct grub_command *c)
 	}
 	if (streq(name, "blscfg") && !b->no_menu)
 		return read_bls(p);
-	if (is_linux(name) && b->entry != NO_ENTRY && c->n_words > 1)
+	if (is_linux(name) && b->entry != NO_ENTRY)
 		return read_linux(p, c, &p->config.entries[b->entry]);
 	if (streq(name, "set") && c->n_words > 1)
 		name = c->words[1].text;
+	if (grub_variables_assign(&p->variables, &p->scratch, name, b->rule == DEFAULT_COUNTS) < 0)
+		return no_memory(p);
 	value = after_prefix(name, "default=");
 	return value ? set_default(p, value, b->rule) : 0;
 }

@@ -17,7 +17,7 @@ struct grub_entry {
 	const char *index;   /* "1>2": positions, as GRUB_DEFAULT may use them */
 	const char *kernel;  /* "/boot/vmlinuz-6.1.0-56-rt-amd64"; NULL without a linux line */
 	const char *cmdline; /* what follows the kernel on the linux line, GRUB's quoting undone; a
-			      * variable comes out as "${name}" */
+			      * variable whose value cannot be told is "${name}" */
 	bool recovery;       /* its arguments contain `single` or `recovery` */
 };
 

@@ -169,9 +169,9 @@ static bool word_is(const char *p, const char *end, const char *word)
 }
 
 /*
- * Where the chip's name and the hardware IRQ end. @width is that of the label's column and so of the
- * hardware IRQ's: a gap wider than it stands for a missing one, and a plain number behind such a gap
- * begins an action.
+ * Where the chip's name and the hardware IRQ end. @width is that of the label's column and so of
+ * the hardware IRQ's: a gap wider than it stands for a missing one, and a plain number behind such
+ * a gap begins an action.
  */
 static const char *skip_chip(const char *p, const char *end, size_t width)
 {

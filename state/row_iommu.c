@@ -74,6 +74,21 @@ static int judge_no_iommu(const struct observed *o, struct report *r, struct set
 			      "VT-d or AMD-Vi in the firmware set-up");
 }
 
+/* Another boot mends the groups only with the arguments of a driver that we know. */
+static int judge_table(const struct observed *o, struct report *r, struct setting_verdict *v)
+{
+	if (fact_known(&o->acpi_dmar) || fact_known(&o->acpi_ivrs))
+		return 0;
+	if (o->acpi_dmar.state != FACT_ABSENT)
+		return verdict_unknown(r, v, &o->acpi_dmar);
+	if (o->acpi_ivrs.state != FACT_ABSENT)
+		return verdict_unknown(r, v, &o->acpi_ivrs);
+	return verdict_worsen(r, v, VERDICT_UNFIXABLE,
+			      "%s, and this IOMMU is neither Intel's nor AMD's: its boot arguments "
+			      "are not known",
+			      v->reason);
+}
+
 static int iommu_judge(const struct setting *s, const void *value, const struct desired *d,
 		       const struct observed *o, struct report *r, struct setting_verdict *v)
 {
@@ -97,7 +112,7 @@ static int iommu_judge(const struct setting *s, const void *value, const struct 
 	}
 	if (!v->live)
 		v->live = "identity";
-	return 0;
+	return v->verdict == VERDICT_PENDING_REBOOT ? judge_table(o, r, v) : 0;
 }
 
 const struct setting setting_iommu = {

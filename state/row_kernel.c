@@ -103,6 +103,8 @@ static int judge_next_kernel(const struct kernel_value *want, const struct obser
 		return k;
 	next = kernel_by_version(o, v->next_boot);
 	rt = kernel_config(next, "CONFIG_PREEMPT_RT");
+	if (!best && rt == 1)
+		return 0; /* it has no entry of its own to name */
 	if (best && best == next) {
 		if (o->boot.next_entry_id && streq(o->boot.next_entry_id, best->entry_id))
 			return 0;
@@ -143,7 +145,8 @@ static int kernel_judge(const struct setting *s, const void *value, const struct
 		return k;
 	if (rt < 0)
 		return verdict_unknown(r, v, &o->kernel_version);
-	v->needs_boot = !rt;
+	/* A reboot into the same ordinary kernel would mend nothing. */
+	v->needs_boot = !rt && newest_rt_kernel(o);
 	if (!rt) {
 		k = verdict_set(r, v, VERDICT_PENDING_REBOOT, "the running kernel is not PREEMPT_RT");
 		if (k < 0)

@@ -5,7 +5,8 @@
  *	running  next boot      verdict
  *	right    right          converged
  *	right    lacks it       drifted (the next boot would lose it)
- *	wrong    right          pending-reboot if only a boot can mend it, else drifted
+ *	wrong    right          pending-reboot if only a boot can mend it, else drifted; but
+ *				unfixable if the running kernel was booted with just that
  *	wrong    lacks it       drifted
  *	any      foreign key    drifted, naming the file
  *	right    cannot tell    unknown
@@ -127,8 +128,37 @@ static int look_at_next_boot(const struct boot_view *view, const struct boot_int
 	return 0;
 }
 
+/* The next boot has everything that is wanted. *ret_helps: and it is another one than this. */
+static int settle_right_boot(const struct boot_view *view, const struct boot_intent *b,
+			     const struct observed *o, struct report *r,
+			     struct setting_verdict *v, bool *ret_helps)
+{
+	int k = boot_would_change(view, b, o);
+
+	if (k == -ENOMEM)
+		return k;
+	*ret_helps = k > 0;
+	if (k < 0 && v->verdict == VERDICT_PENDING_REBOOT) {
+		v->needs_boot = false;
+		return verdict_set(r, v, VERDICT_UNKNOWN,
+				   "%s, and how it was booted cannot be told: %s or %s is not known",
+				   v->reason, o->cmdline.path, o->kernel_release.path);
+	}
+	if (k < 0)
+		return 0;
+	if (k > 0 || v->verdict != VERDICT_PENDING_REBOOT)
+		return 0;
+	/* Booting the same thing again would only ask for the next reboot. */
+	v->needs_boot = false;
+	return verdict_set(r, v, VERDICT_UNFIXABLE,
+			   "%s, although this kernel was booted with all it takes: this kernel, "
+			   "firmware or hardware cannot",
+			   v->reason);
+}
+
 static int settle_boot(const struct boot_view *view, const struct boot_intent *b,
-		       const struct observed *o, struct report *r, struct setting_verdict *v)
+		       const struct observed *o, struct report *r, struct setting_verdict *v,
+		       bool *ret_helps)
 {
 	const char *key = NULL, *source = NULL;
 	enum boot_key worst;
@@ -145,8 +175,10 @@ static int settle_boot(const struct boot_view *view, const struct boot_intent *b
 				   fact_show(&r->arena, &o->boot.next_cmdline));
 	}
 	k = look_at_next_boot(view, b, o, r, v, &worst, &key, &source);
-	if (k < 0 || worst == BOOT_KEY_OK)
+	if (k < 0)
 		return k;
+	if (worst == BOOT_KEY_OK)
+		return settle_right_boot(view, b, o, r, v, ret_helps);
 	if (verdict_evidence(r, v, &o->boot.next_cmdline) < 0)
 		return -ENOMEM;
 	if (v->verdict == VERDICT_UNFIXABLE || v->verdict == VERDICT_UNKNOWN)
@@ -186,6 +218,7 @@ static int judge_setting(const struct setting *s, const void *value, const struc
 			 struct setting_verdict *v)
 {
 	struct boot_intent intent = { 0 };
+	bool boot_helps = false;
 	int k;
 
 	v->verdict = VERDICT_CONVERGED;
@@ -200,11 +233,15 @@ static int judge_setting(const struct setting *s, const void *value, const struc
 			return k;
 	}
 	if (intent.n_args) {
-		k = settle_boot(view, &intent, o, r, v);
+		k = settle_boot(view, &intent, o, r, v, &boot_helps);
 		if (k < 0)
 			return k;
 	}
-	return settle_refusals(o, r, v);
+	k = settle_refusals(o, r, v);
+	/* What the running kernel could not do (huge pages in fragmented memory) the boot may. */
+	if (v->verdict == VERDICT_FAILED && boot_helps)
+		v->needs_boot = true;
+	return k;
 }
 
 static enum machine_verdict machine_verdict_of(const struct report *r)

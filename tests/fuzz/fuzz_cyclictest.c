@@ -81,6 +81,8 @@ static void check_judgement(const struct cyclictest_result *r)
 		check_pass(r);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_cyclictest_result_ struct cyclictest_result r = { .n_threads = 77 };

@@ -10,7 +10,12 @@
 
 #include "tests/trees/tree_internal.h"
 
-bool tree_runs_rt(const struct tree_spec *spec)
+bool tree_applied(const struct tree_spec *spec)
+{
+	return spec->stage != TREE_STOCK;
+}
+
+bool tree_booted(const struct tree_spec *spec)
 {
 	return spec->stage == TREE_TUNED;
 }

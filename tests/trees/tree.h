@@ -15,7 +15,7 @@ struct tree_node {
 /* How far the machine is on its way to the document in its /etc/latencyd. */
 enum tree_stage {
 	TREE_STOCK,   /* Debian's ordinary kernel, nothing set */
-	TREE_PENDING, /* the real-time kernel and our arguments wait for the next boot */
+	TREE_PENDING, /* applied: what needs no boot is set, the rest waits for the next one */
 	TREE_TUNED,   /* converged */
 };
 
@@ -46,6 +46,9 @@ struct tree_irq {
 	uint64_t count;	  /* times it fired, all on @cpu */
 	char *buffer;	  /* owns @name when it is not a literal */
 };
+
+bool tree_applied(const struct tree_spec *spec); /* the run-time settings are set */
+bool tree_booted(const struct tree_spec *spec);	 /* with the real-time kernel and our arguments */
 
 extern const struct tree_spec tree_specs[];
 extern const size_t n_tree_specs;

@@ -83,7 +83,7 @@ static void print_kernel(FILE *f, const char *version, const char *args)
 
 static void write_grub_cfg(struct tree *t)
 {
-	bool rt = t->spec->stage != TREE_STOCK;
+	bool rt = tree_applied(t->spec);
 	_cleanup_free_ char *args = NULL;
 	struct tree_stream s;
 	FILE *f = tree_stream(t, &s);
@@ -138,7 +138,7 @@ static void write_sources(struct tree *t)
 		  "GRUB_CMDLINE_LINUX_DEFAULT=\"\"\nGRUB_CMDLINE_LINUX=\"console=ttyS0,115200\"\n");
 	tree_file(t, "etc/default/grub.d/50-site.cfg", "GRUB_TERMINAL=console\n");
 	tree_file(t, "etc/default/grub.d/README", "not a .cfg file: not sourced\n");
-	if (t->spec->stage == TREE_STOCK)
+	if (!tree_applied(t->spec))
 		return;
 	tree_file(
 		t, "etc/default/grub.d/zz-latencyd.cfg",
@@ -169,7 +169,7 @@ static void write_config(struct tree *t, const char *version, bool rt)
 
 static void write_dpkg_status(struct tree *t)
 {
-	bool rt = t->spec->stage != TREE_STOCK;
+	bool rt = tree_applied(t->spec);
 
 	tree_file(t, "var/lib/dpkg/status",
 		  "Package: irqbalance\nStatus: %s\nPriority: optional\nSection: utils\n"
@@ -195,8 +195,7 @@ static void write_irqbalance(struct tree *t)
 		return;
 	tree_link(t, "etc/systemd/system/multi-user.target.wants/irqbalance.service",
 		  "/lib/systemd/system/irqbalance.service");
-	mask = cpuset_format_mask(t->spec->stage == TREE_TUNED ? &t->cpus.isolated : &none,
-				  t->cpus.n);
+	mask = cpuset_format_mask(tree_applied(t->spec) ? &t->cpus.isolated : &none, t->cpus.n);
 	tree_file(t, ".latencyd-capture/irqbalance-setup", "SLEEP 10 BANNED %s", mask ? mask : "");
 	free(mask);
 }
@@ -207,7 +206,7 @@ void tree_write_boot(struct tree *t)
 	write_grubenv(t);
 	write_sources(t);
 	write_config(t, TREE_KERNEL, false);
-	if (t->spec->stage != TREE_STOCK)
+	if (tree_applied(t->spec))
 		write_config(t, TREE_KERNEL_RT, true);
 	write_dpkg_status(t);
 	write_irqbalance(t);

@@ -28,7 +28,7 @@ static void write_siblings(struct tree *t, unsigned cpu)
 static void write_cstates(struct tree *t, unsigned cpu)
 {
 	static const char *const names[] = { "POLL", "C1", "C2" };
-	bool limited = t->spec->stage == TREE_TUNED && cpuset_has(&t->cpus.isolated, cpu);
+	bool limited = tree_applied(t->spec) && cpuset_has(&t->cpus.isolated, cpu);
 	char path[128];
 
 	for (unsigned i = 0; t->spec->cpuidle && i < ARRAY_SIZE(names); i++) {
@@ -53,7 +53,7 @@ static void write_cpu(struct tree *t, unsigned cpu)
 		return;
 	write_siblings(t, cpu);
 	write_cstates(t, cpu);
-	if (t->spec->stage == TREE_TUNED)
+	if (tree_booted(t->spec))
 		return; /* mce=off takes them away */
 	snprintf(path, sizeof(path), "sys/devices/system/machinecheck/machinecheck%u/ignore_ce",
 		 cpu);
@@ -82,7 +82,7 @@ static void write_cpuinfo(struct tree *t)
 void tree_write_cpus(struct tree *t)
 {
 	_cleanup_cpuset_ struct cpuset offline = { 0 }, none = { 0 };
-	bool tuned = t->spec->stage == TREE_TUNED;
+	bool tuned = tree_booted(t->spec);
 
 	if (cpuset_copy(&offline, &t->cpus.possible) < 0)
 		t->result = -ENOMEM;
@@ -118,7 +118,7 @@ static void write_pool(struct tree *t, const struct tree_node *node, unsigned si
 /* The tuned machine has the one 1 GiB page that its document asks of the last node. */
 static void write_node(struct tree *t, const struct tree_node *node, bool last)
 {
-	bool tuned = t->spec->stage == TREE_TUNED;
+	bool tuned = tree_applied(t->spec);
 	char path[128];
 
 	snprintf(path, sizeof(path), NODE "/node%u/cpulist", node->id);
@@ -153,6 +153,5 @@ void tree_write_nodes(struct tree *t)
 	tree_file(t, "proc/meminfo",
 		  "MemTotal:       %8lu kB\nMemFree:        %8lu kB\nHugePages_Total:   %5d\n"
 		  "Hugepagesize:    %7d kB\n",
-		  total, total / 2, t->spec->stage == TREE_TUNED,
-		  t->spec->stage == TREE_TUNED ? 1048576 : 2048);
+		  total, total / 2, tree_booted(t->spec), tree_booted(t->spec) ? 1048576 : 2048);
 }

@@ -27,8 +27,6 @@ struct tree_stream {
 FILE *tree_stream(struct tree *t, struct tree_stream *s);
 void tree_stream_end(struct tree *t, struct tree_stream *s, const char *path);
 
-bool tree_runs_rt(const struct tree_spec *spec);
-
 void tree_write_cpus(struct tree *t);	   /* tree_cpu.c */
 void tree_write_nodes(struct tree *t);	   /* tree_cpu.c */
 void tree_write_irqs(struct tree *t);	   /* tree_irq.c */

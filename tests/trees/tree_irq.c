@@ -87,7 +87,7 @@ int tree_irq(const struct tree_spec *spec, const struct tree_cpus *cpus, size_t 
 	}
 	if (r < 0)
 		return r;
-	if (spec->stage == TREE_TUNED && !irq.managed)
+	if (tree_applied(spec) && !irq.managed)
 		cpuset_andnot(&allowed, &cpus->isolated);
 	irq.cpu = (unsigned)nth_cpu(&allowed, i);
 	irq.count = irq.idle ? 0 : 1000 + irq.number;
@@ -98,7 +98,7 @@ int tree_irq(const struct tree_spec *spec, const struct tree_cpus *cpus, size_t 
 static void write_affinity(struct tree *t, const struct tree_irq *irq)
 {
 	const struct cpuset *wanted =
-		t->spec->stage == TREE_TUNED ? &t->cpus.housekeeping : &t->cpus.possible;
+		tree_applied(t->spec) ? &t->cpus.housekeeping : &t->cpus.possible;
 	char path[96];
 
 	snprintf(path, sizeof(path), "proc/irq/%u/smp_affinity_list", irq->number);
@@ -185,7 +185,7 @@ static void write_refusals(struct tree *t, size_t n)
 {
 	const char *separator = "\n";
 	struct tree_stream s;
-	FILE *f = t->spec->stage == TREE_TUNED ? tree_stream(t, &s) : NULL;
+	FILE *f = tree_applied(t->spec) ? tree_stream(t, &s) : NULL;
 
 	if (!f)
 		return;
@@ -213,7 +213,7 @@ static void write_refusals(struct tree *t, size_t n)
 
 void tree_write_irqs(struct tree *t)
 {
-	bool tuned = t->spec->stage == TREE_TUNED;
+	bool tuned = tree_applied(t->spec);
 	size_t n = tree_n_irqs(t->spec);
 	char *mask;
 

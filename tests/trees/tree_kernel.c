@@ -18,7 +18,7 @@ char *tree_boot_args(const struct tree_spec *spec, const struct tree_cpus *cpus)
 	_cleanup_free_ char *pages = NULL;
 	char *args;
 
-	if (spec->stage == TREE_STOCK)
+	if (!tree_applied(spec))
 		return strdup("");
 	if (!isolated || !housekeeping)
 		return NULL;
@@ -38,7 +38,7 @@ char *tree_boot_args(const struct tree_spec *spec, const struct tree_cpus *cpus)
 
 static void write_identity(struct tree *t)
 {
-	bool rt = tree_runs_rt(t->spec);
+	bool rt = tree_booted(t->spec);
 
 	tree_file(t, "proc/sys/kernel/osrelease", "%s\n", rt ? TREE_KERNEL_RT : TREE_KERNEL);
 	tree_file(t, "proc/sys/kernel/version", "#1 SMP PREEMPT_%s Debian 6.1.187-1 (2026-10-30)\n",
@@ -52,7 +52,7 @@ static void write_identity(struct tree *t)
 
 static void write_knobs(struct tree *t)
 {
-	bool tuned = t->spec->stage == TREE_TUNED;
+	bool tuned = tree_applied(t->spec);
 	static const char *const watchdogs[] = { "watchdog", "nmi_watchdog", "soft_watchdog" };
 	char path[64];
 
@@ -65,7 +65,7 @@ static void write_knobs(struct tree *t)
 	tree_file(t, "proc/sys/kernel/timer_migration", "%d\n", !tuned);
 	tree_folder(t, "sys/kernel/debug/sched");
 	tree_file(t, "sys/devices/system/clocksource/clocksource0/current_clocksource", "%s\n",
-		  tuned ? "tsc" : "hpet");
+		  tree_booted(t->spec) ? "tsc" : "hpet");
 	tree_file(t, "sys/devices/system/clocksource/clocksource0/available_clocksource",
 		  "tsc hpet acpi_pm \n");
 }
@@ -78,7 +78,7 @@ static void write_iommu(struct tree *t)
 	tree_link(t, "sys/class/iommu/dmar0", "../../devices/virtual/iommu/dmar0");
 	for (unsigned i = 0; i < IOMMU_GROUPS; i++) {
 		snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/type", i);
-		tree_file(t, path, "%s\n", t->spec->stage == TREE_TUNED ? "identity" : "DMA-FQ");
+		tree_file(t, path, "%s\n", tree_booted(t->spec) ? "identity" : "DMA-FQ");
 	}
 	tree_bytes(t, "sys/firmware/acpi/tables/DMAR", "DMAR\x30\0\0\0\1", 9);
 }
@@ -90,7 +90,7 @@ static void write_mounts(struct tree *t)
 		  "sysfs /sys sysfs rw,nosuid,nodev,noexec,relatime 0 0\n"
 		  "//server/share /mnt/with\\040blank cifs rw,username=x 0 0\n"
 		  "hugetlbfs /dev/hugepages hugetlbfs rw,relatime,pagesize=2M 0 0\n%s",
-		  t->spec->stage == TREE_TUNED
+		  tree_applied(t->spec)
 			  ? "hugetlbfs /dev/huge\\0401G hugetlbfs rw,relatime,pagesize=1024M 0 0\n"
 			  : "");
 }

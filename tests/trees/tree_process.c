@@ -58,8 +58,8 @@ static void write_thread(struct tree *t, unsigned *pid, const char *family, unsi
 /* What a CPU has of threads; the tuned ones have the priorities of `kthread_priority: realtime`. */
 static void write_cpu_threads(struct tree *t, unsigned *pid, unsigned cpu, const char *housekeeping)
 {
-	bool rt = tree_runs_rt(t->spec);
-	bool tuned = rt && cpuset_has(&t->cpus.isolated, cpu);
+	bool rt = tree_booted(t->spec);
+	bool tuned = tree_applied(t->spec) && cpuset_has(&t->cpus.isolated, cpu);
 
 	write_thread(t, pid, "cpuhp", cpu, 0, NULL);
 	write_thread(t, pid, "migration", cpu, 99, NULL);
@@ -68,7 +68,7 @@ static void write_cpu_threads(struct tree *t, unsigned *pid, unsigned cpu, const
 		write_thread(t, pid, "ktimers", cpu, tuned ? 2 : 1, NULL);
 		write_thread(t, pid, "rcuc", cpu, tuned ? 4 : 1, NULL);
 	}
-	if (tuned) {
+	if (rt && tuned) {
 		write_thread(t, pid, "rcuog", cpu, 1, housekeeping);
 		write_thread(t, pid, "rcuop", cpu, 1, housekeeping);
 	}
@@ -86,8 +86,8 @@ void tree_write_processes(struct tree *t)
 		  .parent = 2,
 		  .comm = "rcu_preempt",
 		  .flags = KTHREAD_FREE,
-		  .policy = tree_runs_rt(t->spec),
-		  .priority = tree_runs_rt(t->spec),
+		  .policy = tree_booted(t->spec),
+		  .priority = tree_booted(t->spec),
 		  .allowed = all },
 		{ .pid = 600,
 		  .parent = 1,
@@ -109,7 +109,7 @@ void tree_write_processes(struct tree *t)
 	for (size_t i = 0; i < ARRAY_SIZE(some); i++)
 		if (t->spec->irqbalance || some[i].pid != TREE_IRQBALANCE_PID)
 			write_process(t, &some[i]);
-	if (tree_runs_rt(t->spec))
+	if (tree_booted(t->spec))
 		write_thread(t, &pid, "rcub", 0, 4, all);
 	cpuset_for_each (cpu, &t->cpus.online)
 		write_cpu_threads(t, &pid, (unsigned)cpu, housekeeping);

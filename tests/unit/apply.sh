@@ -1,75 +1,12 @@
 #!/bin/sh
-# latencyctl apply and revert as a whole, on a fake machine: a generated tree that is "/" inside
-# namespaces of its own (mounts, processes, network), so that whatever the program does stays there.
-# The tree's kernel files are plain files: they take every value, which is enough for the order of
-# things; what a kernel makes of it is shown in the lab. Run from the build folder.
-ctl=${LATENCYCTL:-./latencyctl}
-mktree=${MKTREE:-./tests/trees/mktree}
+# latencyctl apply and revert as a whole, on a fake machine (see box.sh). Its kernel files take every
+# value, which is enough for the order of things; what a kernel makes of it is shown in the lab. Run
+# from the build folder.
 # shellcheck source=tests/unit/tap.sh
 . "$(dirname "$0")/tap.sh"
-export LC_ALL=C.UTF-8
+# shellcheck source=tests/unit/box.sh
+. "$(dirname "$0")/box.sh"
 
-skip_all() {
-	echo "1..0 # SKIP $1"
-	exit 0
-}
-[ "$(id -u)" -eq 0 ] || skip_all "only root can make the namespaces"
-
-work=$(mktemp -d) || exit 99
-trap 'rm -rf "$work"' EXIT
-root=$work/root
-"$mktree" vm "$root" || exit 99
-
-# Programs and libraries are this machine's, mounted read-only; update-grub is ours.
-mkdir -p "$root/usr/bin" "$root/usr/lib" "$root/usr/lib64" "$root/usr/sbin" "$root/dev"
-ln -s usr/lib usr/lib64 usr/bin usr/sbin "$root"
-cp "$ctl" "$root/latencyctl"
-: >"$root/dev/null"
-cat >"$root/usr/sbin/update-grub" <<'SCRIPT'
-#!/bin/sh
-set -- /boot/grub/grub.cfg
-for f in /etc/default/grub /etc/default/grub.d/*.cfg; do
-	[ ! -e "$f" ] || . "$f"
-done
-sed -i "/ single /!s|^\(\s*linux\s.*root=\S* ro\).*|\1 $GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT|" "$1"
-sed -i 's/ *$//' "$1"
-SCRIPT
-chmod 755 "$root/usr/sbin/update-grub"
-cat >"$root/etc/latencyd/latencyd.yaml" <<'YAML'
-version: 1
-host:
-  cpus: {isolated: 2-3}
-  tick_offload: isolated
-  watchdogs: off
-  timer_migration: off
-YAML
-
-inside() {
-	unshare -m -p -n -u -i --fork sh -c '
-		root=$1
-		shift
-		mount --make-rprivate / || exit 98
-		for folder in lib lib64 bin; do
-			[ ! -d "/usr/$folder" ] ||
-				mount --bind -o ro "/usr/$folder" "$root/usr/$folder" || exit 98
-		done
-		exec chroot "$root" "$@"' sh "$root" "$@"
-}
-inside /latencyctl --version >"$work/out" 2>&1 ||
-	skip_all "latencyctl does not run in a namespace here: $(tail -n 1 "$work/out")"
-inside /usr/sbin/update-grub || exit 99
-cp -a "$root" "$work/stock"
-
-machine() { cat "$root$1"; }
-says() {
-	text=$1
-	shift
-	said=$("$@" 2>&1)
-	case $said in
-	*"$text"*) ;;
-	*) echo "\"$text\" is missing in: $said" && return 1 ;;
-	esac
-}
 # writes_nothing COMMAND...: no file or folder of the machine is changed by it.
 writes_nothing() {
 	sleep 0.02
@@ -88,6 +25,7 @@ check "and is an error" exits 1 inside /latencyctl apply
 cp "$work/good.yaml" "$root/etc/latencyd/latencyd.yaml"
 chmod 666 "$root/etc/latencyd/latencyd.yaml"
 check "nor does one that others may write" writes_nothing inside /latencyctl apply
+check "which is an error too" exits 1 inside /latencyctl apply
 chmod 644 "$root/etc/latencyd/latencyd.yaml"
 
 check "revert before any apply has nothing to do" \
@@ -117,6 +55,7 @@ while ! flock -n "$root/run/latencyd/lock" true; do sleep 0.05; done
 check "after it, apply converges the drift" exits 4 inside /latencyctl apply --quiet
 check "and the file is right again" [ "$(machine /proc/sys/kernel/watchdog)" = 0 ]
 
+# shellcheck disable=SC2016 # the inner shell expands
 check "revert of one setting undoes only that" \
 	sh -c '[ "$1$2" = 01 ]' sh \
 	"$(inside /latencyctl revert timer_migration >/dev/null 2>&1; machine /proc/sys/kernel/watchdog)" \

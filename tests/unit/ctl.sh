@@ -14,21 +14,6 @@ for machine in vm vm-pending vm-tuned holes offline overlapping-nodes; do
 done
 json() { python3 -c 'import json, sys; d = json.load(sys.stdin); sys.exit(not eval(sys.argv[1]))' "$1"; }
 
-# says TEXT COMMAND...: the command's output, stderr included, contains the text.
-says() {
-	text=$1
-	shift
-	said=$("$@" 2>&1)
-	case $said in
-	*"$text"*) ;;
-	*)
-		echo "\"$text\" is missing in:"
-		echo "$said"
-		return 1
-		;;
-	esac
-}
-
 json_holds() {
 	condition=$1
 	shift

@@ -48,33 +48,11 @@ export DBUS_SYSTEM_BUS_ADDRESS
 dbus-daemon --config-file="$work/bus.conf" --nofork --nopidfile >"$work/bus.log" 2>&1 &
 bus_pid=$!
 
-# soon COMMAND...: succeeds as soon as the command does, within ten seconds.
-soon() {
-	tries=100
-	until "$@" >/dev/null 2>&1; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || {
-			"$@"
-			cat "$work/log"
-			return 1
-		}
-		sleep 0.1
-	done
-}
 call() {
 	method=$1
 	shift
 	dbus-send --bus="$DBUS_SYSTEM_BUS_ADDRESS" --print-reply --dest=org.latencyd1 \
 		/org/latencyd1 "$method" "$@"
-}
-says() {
-	text=$1
-	shift
-	said=$("$@" 2>&1)
-	case $said in
-	*"$text"*) ;;
-	*) echo "\"$text\" is missing in: $said" && return 1 ;;
-	esac
 }
 logged() { grep -qF -- "$1" "$work/log"; }
 property() {

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -19,6 +20,7 @@ static char *root;
 static struct plan plan;
 static size_t writes;
 static long hugepages_max;
+static size_t kill_at;
 static struct {
 	const char *part;
 	int error, times;
@@ -40,13 +42,11 @@ static char *full(const char *path)
 void fake_write(const char *path, const char *text)
 {
 	_cleanup_free_ char *s = full(path);
+	_cleanup_free_ char *folder = strndup(path, (size_t)(strrchr(path, '/') - path));
 	FILE *f;
 
-	for (char *p = strchr(s + strlen(root) + 1, '/'); p; p = strchr(p + 1, '/')) {
-		*p = '\0';
-		assert_true(mkdir(s, 0755) == 0 || errno == EEXIST);
-		*p = '/';
-	}
+	if (*folder)
+		assert_int_equal(root_mkdir_p(folder, 0755), 0);
 	f = fopen(s, "we");
 	assert_non_null(f);
 	assert_true(fputs(text, f) >= 0);
@@ -102,6 +102,7 @@ static const char update_grub[] =
 	"set -e\n"
 	"R=${0%/usr/sbin/update-grub}\n"
 	"echo update-grub >>$R/log\n"
+	"[ -e $R/kill-before ] && { rm $R/kill-before; kill -9 $PPID; sleep 0.1; }\n"
 	"if [ -e $R/grub-fails ]; then echo 'grub-probe: error: no such disk.'; exit 1; fi\n"
 	"GRUB_DEFAULT=0\n"
 	". $R/etc/default/grub\n"
@@ -138,7 +139,9 @@ static const char update_grub[] =
 	"done\n"
 	"echo '}'\n"
 	"cat $R/boot/grub/grub.cfg.new >$R/boot/grub/grub.cfg\n"
-	"rm -f $R/boot/grub/grub.cfg.new\n";
+	"rm -f $R/boot/grub/grub.cfg.new\n"
+	"[ -e $R/kill-after ] && { rm $R/kill-after; kill -9 $PPID; }\n"
+	"exit 0\n";
 
 static const char apt_get[] =
 	"#!/bin/sh\n"
@@ -203,6 +206,14 @@ static void stock_machine(void)
 	fake_write("/log", "");
 }
 
+/* kill -9 at the right moment: before the write that is counted down to. */
+static void count_write(void)
+{
+	if (kill_at && --kill_at == 0)
+		raise(SIGKILL);
+	writes++;
+}
+
 static ssize_t fake_kernel_write(int fd, const char *path, const void *data, size_t size)
 {
 	_cleanup_free_ char *text = strndup(data, size);
@@ -211,7 +222,7 @@ static ssize_t fake_kernel_write(int fd, const char *path, const void *data, siz
 
 	if (fault.part && strstr(path, fault.part) && fault.times-- > 0)
 		return -fault.error;
-	writes++;
+	count_write();
 	if (strstr(path, "nr_hugepages") && strtol(text, NULL, 10) > hugepages_max)
 		snprintf(effective, sizeof(effective), "%ld\n", hugepages_max);
 	else
@@ -231,10 +242,11 @@ void fake_thread(unsigned pid, const char *comm, int policy, int priority)
 	_cleanup_free_ char *path = NULL, *text = NULL;
 
 	assert_true(asprintf(&path, "/proc/%u/stat", pid) > 0);
-	assert_true(asprintf(&text,
-			     "%u (%s) S 2 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0 0 0 0 0 0 "
-			     "0 0 0 0 0 0 0 0 17 3 %d %d 0 0 0 0 0 0 0 0 0 0 0\n",
-			     pid, comm, priority, policy) > 0);
+	assert_true(
+		asprintf(&text,
+			 "%u (%s) S 2 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0 0 0 0 0 0 "
+			 "0 0 0 0 0 0 0 0 17 3 %d %d 0 0 0 0 0 0 0 0 0 0 0\n",
+			 pid, comm, priority, policy) > 0);
 	fake_write(path, text);
 }
 
@@ -245,7 +257,7 @@ static int fake_set_scheduler(int pid, int policy, int priority)
 
 	if (fault.part && strstr("scheduler", fault.part) && fault.times-- > 0)
 		return -fault.error;
-	writes++;
+	count_write();
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	text = fake_read(path);
 	if (!text)
@@ -262,7 +274,7 @@ static int fake_set_affinity(int pid, const struct cpuset *cpus)
 
 	if (fault.part && strstr("affinity", fault.part) && fault.times-- > 0)
 		return -fault.error;
-	writes++;
+	count_write();
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	assert_true(asprintf(&text, "Name:\tx\nCpus_allowed:\tf\nCpus_allowed_list:\t%s\n", list) >
 		    0);
@@ -274,7 +286,7 @@ static int fake_mount(const char *target, const char *options)
 {
 	_cleanup_free_ char *mounts = fake_read("/proc/self/mounts"), *text = NULL;
 
-	writes++;
+	count_write();
 	assert_true(asprintf(&text, "%shugetlbfs %s hugetlbfs rw,relatime,%s 0 0\n", mounts,
 			     target + strlen(root), options) > 0);
 	fake_write("/proc/self/mounts", text);
@@ -286,7 +298,7 @@ static int fake_unmount(const char *target)
 	_cleanup_free_ char *mounts = fake_read("/proc/self/mounts"), *field = NULL;
 	char *at, *end;
 
-	writes++;
+	count_write();
 	assert_true(asprintf(&field, "hugetlbfs %s ", target + strlen(root)) > 0);
 	at = strstr(mounts, field);
 	if (!at)
@@ -317,6 +329,11 @@ void fake_hugepages_max(long pages)
 	hugepages_max = pages;
 }
 
+void fake_kill_at(size_t nth_write)
+{
+	kill_at = nth_write;
+}
+
 size_t fake_writes(void)
 {
 	return writes;
@@ -330,6 +347,7 @@ int fake_setup(void **state)
 	root = strdup(mkdtemp(template));
 	assert_non_null(root);
 	writes = 0;
+	kill_at = 0;
 	hugepages_max = 1000;
 	fake_fault(NULL, 0, 0);
 	assert_int_equal(actuators_set_root(root), 0);
@@ -385,7 +403,7 @@ static int add_one(const char *path, const struct stat *st, int type, struct FTW
 
 	(void)st, (void)ftw;
 	path += strlen(root);
-	if (type != FTW_F || streq(path, "/log"))
+	if (type != FTW_F || streq(path, "/log") || streq(path, "/run/latencyd/lock"))
 		return 0;
 	text = fake_read(path);
 	lines = realloc(lines, (n_lines + 1) * sizeof(*lines));
@@ -441,8 +459,7 @@ struct step *fake_step(enum step_kind kind, const char *setting, const char *tar
 
 void fake_arg(const char *setting, const char *key, const char *value)
 {
-	assert_int_equal(boot_intent_add(&plan.arena, &plan.boot, setting_by_name(setting), key,
-					 value),
-			 0);
+	assert_int_equal(
+		boot_intent_add(&plan.arena, &plan.boot, setting_by_name(setting), key, value), 0);
 	fake_step(STEP_BOOT_ARG, setting, key, value ? value : "");
 }

@@ -17,7 +17,7 @@
 #define FAKE_KERNEL    "6.1.0-56-amd64"
 #define FAKE_RT_KERNEL "6.1.0-56-rt-amd64"
 #define FAKE_UUID      "11111111-2222-3333-4444-555555555555"
-#define FAKE_RT_ENTRY                                                                              \
+#define FAKE_RT_ENTRY \
 	"gnulinux-advanced-" FAKE_UUID ">gnulinux-" FAKE_RT_KERNEL "-advanced-" FAKE_UUID
 #define FAKE_ENTRY "gnulinux-advanced-" FAKE_UUID ">gnulinux-" FAKE_KERNEL "-advanced-" FAKE_UUID
 
@@ -27,7 +27,7 @@ int fake_teardown(void **state);
 
 const char *fake_root(void);
 void fake_write(const char *path, const char *text); /* folders are made */
-char *fake_read(const char *path);                   /* malloc()ed; NULL: no such file */
+char *fake_read(const char *path);		     /* malloc()ed; NULL: no such file */
 void fake_remove(const char *path);
 void fake_expect(const char *path, const char *text); /* NULL: must not exist */
 void fake_thread(unsigned pid, const char *comm, int policy, int priority);
@@ -35,14 +35,17 @@ void fake_thread(unsigned pid, const char *comm, int policy, int priority);
 size_t fake_count(const char *script);
 /* The fake boots @kernel with the arguments of the rendered next entry, and a new boot id. */
 void fake_boot(const char *kernel);
-/* The whole tree as text (path and content), for comparing; malloc()ed. */
+/* The whole tree but our lock as text (path and content), for comparing; malloc()ed. */
 char *fake_snapshot(void);
 
 /* Faults: the errno (positive) that a write to a path containing @part gets, @times times. */
 void fake_fault(const char *part, int error, int times);
+/* This process is killed (SIGKILL) right before its @nth_write from now; 0: never. The files
+ * /kill-before and /kill-after make update-grub kill its caller, once. */
+void fake_kill_at(size_t nth_write);
 /* The most pages that a nr_hugepages file takes. */
 void fake_hugepages_max(long pages);
-/* A write of kernel files or system calls so far. */
+/* Writes of kernel files and changing system calls so far. */
 size_t fake_writes(void);
 
 /* A plan by hand: plan_step() plus what the kind needs. Freed by fake_teardown(). */

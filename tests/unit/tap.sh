@@ -35,6 +35,30 @@ exits() {
 	}
 }
 
+# says TEXT COMMAND...: the command's output, stderr included, contains the text.
+says() {
+	text=$1
+	shift
+	said=$("$@" 2>&1)
+	case $said in
+	*"$text"*) ;;
+	*) echo "\"$text\" is missing in: $said" && return 1 ;;
+	esac
+}
+
+# soon COMMAND...: succeeds as soon as the command does, within ten seconds.
+soon() {
+	tries=100
+	until "$@" >/dev/null 2>&1; do
+		tries=$((tries - 1))
+		if [ $tries -eq 0 ]; then
+			"$@"
+			return 1
+		fi
+		sleep 0.1
+	done
+}
+
 finish() {
 	echo "1..$n"
 	[ "$failed" -eq 0 ]

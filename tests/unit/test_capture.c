@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "state/plan.h"
+#include "state/verdict.h"
 #include "tests/trees/scratch.h"
 #include "tests/trees/tree.h"
 
@@ -142,6 +144,52 @@ static void capture_of_every_tree_is_seen_alike(void **state)
 		before = describe(from);
 		after = describe(to);
 		assert_string_equal(before, after);
+	}
+}
+
+static enum machine_verdict judge_folder(const char *path, size_t *ret_steps)
+{
+	_cleanup_sysroot_ struct sysroot root = { .fd = -1 };
+	_cleanup_desired_ struct desired d = { 0 };
+	_cleanup_observed_ struct observed o = { 0 };
+	_cleanup_report_ struct report r = { 0 };
+	_cleanup_plan_ struct plan p = { 0 };
+
+	assert_int_equal(sysroot_open(path, &root, NULL), 0);
+	assert_int_equal(document_load(&root, NULL, &d, NULL), 0);
+	assert_int_equal(observe(&root, &d, &o), 0);
+	assert_int_equal(desired_resolve(&d, &o, NULL), 0);
+	assert_int_equal(judge(&d, &o, &r), 0);
+	assert_int_equal(plan_make(&d, &o, &p), 0);
+	*ret_steps = p.n_steps;
+	return r.verdict;
+}
+
+static void capture_is_judged_like_its_machine(void **state)
+{
+	static const struct {
+		const char *name;
+		enum machine_verdict verdict;
+	} machines[] = { { "vm", MACHINE_DRIFTED },
+			 { "vm-pending", MACHINE_PENDING_REBOOT },
+			 { "vm-tuned", MACHINE_VERIFIED },
+			 { "interleaved", MACHINE_VERIFIED } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
+		_cleanup_scratch_ struct scratch dir = { 0 };
+		_cleanup_free_ char *from = NULL, *to = NULL;
+		size_t files, left_out, steps, steps_after;
+
+		scratch_make(&dir);
+		from = scratch_path(&dir, "machine");
+		to = scratch_path(&dir, "capture");
+		assert_int_equal(tree_write(tree_spec_by_name(machines[i].name), from), 0);
+		assert_int_equal(take(from, to, &files, &left_out, NULL), 0);
+		assert_int_equal(judge_folder(from, &steps), machines[i].verdict);
+		assert_int_equal(judge_folder(to, &steps_after), machines[i].verdict);
+		assert_int_equal(steps, steps_after);
+		assert_int_equal(steps == 0, machines[i].verdict == MACHINE_VERIFIED);
 	}
 }
 
@@ -337,6 +385,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(capture_of_every_tree_is_seen_alike),
+		test(capture_is_judged_like_its_machine),
 		test(capture_of_a_capture_is_the_same),
 		test(live_machine_is_seen_alike_where_it_holds_still),
 		test(modes_do_not_follow_the_umask),

@@ -132,10 +132,11 @@ static void list_with_white_space_between(void **state)
 
 static void list_errors(void **state)
 {
-	static const char *const bad[] = { "a",	       "0-",	   "-3",      "3-1",	 "0-3:",
-					   "0-3:1",    "0-3:1/",   "0-3:2/1", "0-3:1/0", "0:1/2",
-					   "0-3x",     "0x3",	   "0--3",    "0 - 3",	 "(null)x",
-					   "(null),1", "0-3:1/2N", "+1",      "\xff",	 "0;1" };
+	static const char *const bad[] = {
+		"a",	   "0-",      "-3",	  "3-1",      "0-3:", "0-3:1", "0-3:1/",
+		"0-3:2/1", "0-3:1/0", "0-3:0/0",  "0:1/2",    "0-3x", "0x3",   "0--3",
+		"0 - 3",   "(null)x", "(null),1", "0-3:1/2N", "+1",   "\xff",  "0;1"
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)

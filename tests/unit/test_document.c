@@ -257,6 +257,11 @@ static void a_long_or_hostile_key_is_shown_clipped(void **state)
 	refuse(state, "ééééééééééééééééééééééééééééééééééééééééééé: 1\n",
 	       "d.yaml:1:1: unknown key \"éééééééééééééééééééééééééééééé...\"",
 	       "valid keys: version, host, measure, reboot");
+	refuse(state, "xééééééééééééééééééééééééééééééééééééééééééé: 1\n",
+	       "d.yaml:1:1: unknown key \"xééééééééééééééééééééééééééééé...\"",
+	       "valid keys: version, host, measure, reboot");
+	refuse(state, "\"x\\x9by\": 1\n", "d.yaml:1:1: unknown key \"x??y\"",
+	       "valid keys: version, host, measure, reboot");
 	refuse(state, "\"x\\e]0;t\\a\": 1\n", "d.yaml:1:1: unknown key \"x?]0;t?\"",
 	       "valid keys: version, host, measure, reboot");
 }
@@ -312,6 +317,16 @@ static void what_is_no_cpu_list_is_refused(void **state)
 	       "d.yaml:3:20: expected a CPU list or auto, found \"7-2\"", todo);
 	refuse(state, "version: 1\nhost:\n  cpus: {isolated: 2-99999}\n",
 	       "d.yaml:3:20: CPU numbers end at 65535, found \"2-99999\"", NULL);
+}
+
+static void a_list_longer_than_a_command_line_is_refused(void **state)
+{
+	char text[5000] = "version: 1\nhost:\n  cpus: {isolated: '2";
+
+	for (size_t n = strlen(text); n < 4200; n += 2)
+		memcpy(text + n, ",3", 3);
+	strcat(text, "'}\n");
+	refuse(state, text, "d.yaml:3:20: a CPU list of more than 4096 characters", NULL);
 }
 
 static void lists_that_depend_on_the_machine_are_refused(void **state)
@@ -542,7 +557,8 @@ static void unmanaged_is_a_value_of_every_setting(void **state)
 static void an_unknown_preset_has_its_nearest(void **state)
 {
 	refuse(state, HOST "  extends: kvm4nfv\n",
-	       "d.yaml:4:12: expected one of kvm4nfv-host, realtime-host, found \"kvm4nfv\"", NULL);
+	       "d.yaml:4:12: expected one of kvm4nfv-host, realtime-host, found \"kvm4nfv\"",
+	       "did you mean \"kvm4nfv-host\"?");
 	refuse(state, HOST "  extends: real-time-host\n",
 	       "d.yaml:4:12: expected one of kvm4nfv-host, realtime-host, found "
 	       "\"real-time-host\"",
@@ -779,6 +795,18 @@ static void a_housekeeping_cpu_must_be_online(void **state)
 			todo);
 }
 
+static void cpu0_is_refused_against_the_machine_too(void **state)
+{
+	struct desired *d =
+		accept(state, "version: 1\nhost:\n  cpus: {isolated: 0-3, allow_cpu0: yes}\n");
+
+	machine(state, "0-7", "0-7", "0-7");
+	resolve(state);
+	d->allow_cpu0 = false;
+	resolve_refused(state, -EINVAL, "d.yaml:3:20: CPU 0 would be isolated",
+			"leave it out, or say it twice: add allow_cpu0: true");
+}
+
 static void a_machine_whose_cpus_are_unknown_is_no_machine(void **state)
 {
 	struct observed *o;
@@ -924,6 +952,7 @@ int main(void)
 		T(isolated_takes_the_kernels_lists),
 		T(isolated_is_misspelled),
 		T(what_is_no_cpu_list_is_refused),
+		T(a_list_longer_than_a_command_line_is_refused),
 		T(lists_that_depend_on_the_machine_are_refused),
 		T(an_empty_isolated_set_is_refused),
 		T(cpu0_must_be_said_twice),
@@ -955,6 +984,7 @@ int main(void)
 		T(cpus_that_the_machine_lacks_are_refused),
 		T(offline_cpus_may_be_isolated),
 		T(a_housekeeping_cpu_must_be_online),
+		T(cpu0_is_refused_against_the_machine_too),
 		T(a_machine_whose_cpus_are_unknown_is_no_machine),
 		T(auto_leaves_the_first_core_to_housekeeping),
 		T(auto_starts_at_the_first_online_cpu),

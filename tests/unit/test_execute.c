@@ -9,7 +9,7 @@
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, fake_setup, fake_teardown)
 #define WATCHDOG "/proc/sys/kernel/watchdog"
-#define PAGES "/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages"
+#define PAGES	 "/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages"
 #define IRQ_LIST "/proc/irq/24/smp_affinity_list"
 
 static struct outcome *outcomes;

@@ -19,13 +19,13 @@
 
 static char *read_data(const char *name)
 {
-	const char *srcdir = getenv("srcdir");
+	const char *folder = getenv("TEST_DATA");
 	_cleanup_free_ char *path = NULL;
 	_cleanup_fclose_ FILE *f = NULL;
 	char *text = NULL;
 	size_t size = 0;
 
-	assert_true(asprintf(&path, "%s/tests/unit/data/%s", srcdir ? srcdir : ".", name) > 0);
+	assert_true(asprintf(&path, "%s/%s", folder ? folder : "tests/unit/data", name) > 0);
 	f = fopen(path, "re");
 	assert_non_null(f);
 	assert_true(getdelim(&text, &size, '\0', f) > 0);
@@ -244,6 +244,51 @@ static void words_as_grub_splits_and_joins_them(void **state)
 	assert_arguments("", "");
 }
 
+static void assert_next_cmdline(const char *script, const char *want)
+{
+	_cleanup_grub_ struct grub_config c = parse(script);
+
+	assert_string_equal(grub_next_entry(&c, NULL)->cmdline, want);
+}
+
+/* As TuneD has it: the arguments in a variable, its name on every linux line. */
+static void variables_on_the_linux_line(void **state)
+{
+	_cleanup_free_ char *doubling = strdup("set v=xxxxxxxxxxxxxxxx\n");
+
+	(void)state;
+	assert_next_cmdline("set tuned_params=\"isolcpus=2-3  nohz_full=2-3\"\n"
+			    "menuentry x { linux /k ro $tuned_params quiet }\n",
+			    "ro isolcpus=2-3 nohz_full=2-3 quiet");
+	assert_next_cmdline("set v=\"a b\"\nmenuentry x { linux /k k=$v \"k=$v\" }\n",
+			    "k=a b \"k=a b\"");
+	assert_next_cmdline("set v=\nmenuentry x { linux /k a $v b }\n", "a b");
+	assert_next_cmdline("a=1\nset b=\"$a,2\"\nset a=3\nmenuentry x { linux /k $b $a }\n",
+			    "1,2 3");
+	assert_next_cmdline("set k=/vmlinuz-1\nmenuentry x { linux $k a }\n", "a");
+	/* what a condition decides, or nothing sets, cannot be told */
+	assert_next_cmdline("set v=1\nif true; then set v=2; fi\nmenuentry x { linux /k $v $w }\n",
+			    "${v} ${w}");
+	assert_next_cmdline("set v=$w\nmenuentry x { linux /k $v }\n", "${v}");
+
+	for (int i = 0; i < 20; i++) {
+		char *longer;
+
+		assert_true(asprintf(&longer, "%sset v=$v$v\n", doubling) > 0);
+		free(doubling);
+		doubling = longer;
+	}
+	doubling = realloc(doubling, strlen(doubling) + 100);
+	assert_non_null(doubling);
+	strcat(doubling, "menuentry x { linux /k $v }\n");
+	assert_next_cmdline(doubling, "${v}");
+	assert_refused(
+		"set v=0123456789012345678901234567890123456789012345678901234567890123456789\n"
+		"set v=$v$v$v$v$v$v$v$v$v$v\nset v=$v$v$v$v$v$v$v$v$v$v\n"
+		"menuentry x { linux /k $v $v $v }\n",
+		"longer than");
+}
+
 static void default_set_in_other_ways(void **state)
 {
 	static const struct {
@@ -403,6 +448,7 @@ int main(void)
 		cmocka_unit_test(default_by_title_id_index_and_mixtures),
 		cmocka_unit_test(quoting_as_the_administrator_wrote_it),
 		cmocka_unit_test(words_as_grub_splits_and_joins_them),
+		cmocka_unit_test(variables_on_the_linux_line),
 		cmocka_unit_test(default_set_in_other_ways),
 		cmocka_unit_test(default_of_the_unsaved_environment),
 		cmocka_unit_test(ids_and_options_of_entries),

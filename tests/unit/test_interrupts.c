@@ -178,6 +178,7 @@ static void actions_behind_every_shape_of_row(void **state)
 	irq_row(&t, 4, 1, "XT-PIC", -1, NULL, NULL, "8250 serial");
 	irq_row(&t, 5, 1, "None", -1, NULL, NULL, NULL);
 	irq_row(&t, 6, 1, "-", -1, NULL, "edge", "dash");
+	irq_row(&t, 26, 1, "GICv3", 5, NULL, NULL, "one digit");
 	irq_row(&t, 27, 1, "GICv3", 27, "Level", NULL, "arch_timer");
 	irq_row(&t, 28, 1, "GICv3", 28, "Edge", NULL, NULL);
 	irq_row(&t, 29, 1, "Hyper-V PCIe MSI", 536870912, NULL, "edge", "nvme0q0");
@@ -195,6 +196,7 @@ static void actions_behind_every_shape_of_row(void **state)
 	next_irq(&i, 4, "8250 serial");
 	next_irq(&i, 5, "");
 	next_irq(&i, 6, "dash");
+	next_irq(&i, 26, "one digit");
 	next_irq(&i, 27, "arch_timer");
 	next_irq(&i, 28, "");
 	next_irq(&i, 29, "nvme0q0");
@@ -214,6 +216,7 @@ static void rows_that_lost_their_columns(void **state)
 		open_string("CPU0 CPU2\n"
 			    "24: 1 2 PCI-MSI 512-edge eth0, eth0-tx\n"
 			    "25:\t3\t4\tPCI-MSI\t7-edge\teth1\r\n"
+			    "26: 3 4 PCI-MSI     7-edge  eth2\n"
 			    "LOC: 4 5 Local timer interrupts");
 	struct interrupt_row row;
 
@@ -222,6 +225,7 @@ static void rows_that_lost_their_columns(void **state)
 	assert_sum(&i, &row, "2", 2);
 	row = next_irq(&i, 25, "eth1");
 	assert_sum(&i, &row, NULL, 7);
+	next_irq(&i, 26, "eth2");
 	row = next_other(&i, "LOC", "Local timer interrupts");
 	assert_sum(&i, &row, NULL, 9);
 	assert_int_equal(interrupts_next(&i, &row), 0);

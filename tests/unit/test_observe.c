@@ -117,11 +117,11 @@ static void check_threads(const struct machine *m, const struct tree_spec *spec)
 {
 	const struct observed *o = &m->o;
 	size_t online = cpuset_count(&m->cpus.online), seen = 1; /* rcu_preempt */
-	bool tuned = spec->stage == TREE_TUNED;
+	bool booted = tree_booted(spec);
 
 	assert_int_equal(o->threads_fact.state, FACT_KNOWN);
 	cpuset_for_each (cpu, &m->cpus.online) {
-		bool ours = tuned && cpuset_has(&m->cpus.isolated, (unsigned)cpu);
+		bool ours = tree_applied(spec) && cpuset_has(&m->cpus.isolated, (unsigned)cpu);
 		const struct observed_thread *t = find_thread(o, "ksoftirqd", cpu);
 		char list[24];
 
@@ -131,12 +131,12 @@ static void check_threads(const struct machine *m, const struct tree_spec *spec)
 		snprintf(list, sizeof(list), "%ld", cpu);
 		assert_text(&t->allowed, list);
 		t = find_thread(o, "rcuop", cpu);
-		assert_int_equal(t != NULL, ours);
+		assert_int_equal(t != NULL, booted && ours);
 		if (t)
 			assert_list(&t->allowed, &m->cpus.housekeeping);
-		seen += 2 * (size_t)ours;
+		seen += booted && ours ? 2 : 0;
 	}
-	seen += tuned ? 3 * online + 1 : online; /* ksoftirqd, ktimers, rcuc; rcub/0 */
+	seen += booted ? 3 * online + 1 : online; /* ksoftirqd, ktimers, rcuc; rcub/0 */
 	assert_int_equal(o->n_threads, seen);
 	for (size_t i = 1; i < o->n_threads; i++)
 		assert_true(o->threads[i - 1].pid < o->threads[i].pid);
@@ -150,7 +150,7 @@ static void check_nodes(const struct machine *m, const struct tree_spec *spec)
 	assert_int_equal(o->n_nodes, spec->n_nodes);
 	for (size_t i = 0; i < o->n_nodes; i++) {
 		const struct observed_node *node = &o->nodes[i];
-		bool reserved = spec->stage == TREE_TUNED && i + 1 == o->n_nodes;
+		bool reserved = tree_applied(spec) && i + 1 == o->n_nodes;
 
 		assert_int_equal(node->id, spec->nodes[i].id);
 		assert_text(&node->cpus, spec->nodes[i].cpus);
@@ -186,7 +186,7 @@ static void check_boot(const struct machine *m, const struct tree_spec *spec)
 {
 	_cleanup_free_ char *args = tree_boot_args(spec, &m->cpus);
 	const struct observed_boot *b = &m->o.boot;
-	bool rt = spec->stage != TREE_STOCK;
+	bool rt = tree_applied(spec);
 
 	assert_int_equal(b->grub_cfg.state, FACT_KNOWN);
 	assert_null(b->grub_cfg.text);

@@ -105,6 +105,17 @@ static void refusals_that_are_none_are_ignored(void **state)
 	assert_int_equal(f->o.n_refusals, 0);
 }
 
+static void message_of_many_lines_becomes_one(void **state)
+{
+	struct fixture *f = *state;
+
+	parse(f, "{\"version\":1,\"boot_id\":\"" BOOT "\",\"refusals\":[{\"setting\":\"s\","
+		 "\"target\":\"t\",\"error\":5,\"message\":\"a\\nb\\u001b[2J\"}]}");
+	assert_int_equal(f->o.n_refusals, 1);
+	assert_string_equal(f->o.refusals[0].name, "");
+	assert_string_equal(f->o.refusals[0].message, "a b [2J");
+}
+
 static void refusals_are_bounded(void **state)
 {
 	struct fixture *f = *state;
@@ -440,6 +451,7 @@ int main(void)
 		test(refusals_of_this_boot_are_taken),
 		test(refusals_of_another_boot_are_ignored),
 		test(refusals_that_are_none_are_ignored),
+		test(message_of_many_lines_becomes_one),
 		test(refusals_are_bounded),
 		test(installed_package_has_its_version),
 		test(package_of_an_unreadable_list_is_unreadable),

@@ -1,4 +1,5 @@
-/* revert_all() and revert_resume(): back to the stock machine, byte for byte, through the reboot. */
+/* revert_all() and revert_resume(): back to the stock machine, byte for byte, through the reboot.
+ */
 #include "fake_machine.h"
 
 #include <errno.h>
@@ -7,11 +8,11 @@
 #include "actuators/grub_files.h"
 #include "actuators/root.h"
 
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, fake_setup, fake_teardown)
-#define WATCHDOG "/proc/sys/kernel/watchdog"
+#define TEST(fn)   cmocka_unit_test_setup_teardown(fn, fake_setup, fake_teardown)
+#define WATCHDOG   "/proc/sys/kernel/watchdog"
 #define THROTTLING "/proc/sys/kernel/sched_rt_runtime_us"
-#define PAGES "/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages"
-#define ORIGINALS "/var/lib/latencyd/originals.json"
+#define PAGES	   "/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages"
+#define ORIGINALS  "/var/lib/latencyd/originals.json"
 
 static void execute(void)
 {
@@ -35,22 +36,6 @@ static int revert(const char *setting)
 	if (r < 0)
 		print_message("%s\n", e.what ? e.what : "no text");
 	return r;
-}
-
-/* What our own files and folders add to a stock machine is none of its business. */
-static char *machine(void)
-{
-	char *text = fake_snapshot(), *line = text, *out = text;
-
-	while (*line) {
-		size_t n = strcspn(line, "\n") + 1;
-
-		if (!after_prefix(line, "/run/latencyd/lock") && !after_prefix(line, "/lists"))
-			memmove(out, line, n), out += n;
-		line += n;
-	}
-	*out = '\0';
-	return text;
 }
 
 static void runtime_files(void)
@@ -95,7 +80,7 @@ static void runtime_values_and_boot_files_are_as_before(void **state)
 	(void)state;
 	runtime_files();
 	fake_write("/proc/irq/24/effective_affinity_list", "0-3"); /* as the fake's write has it */
-	before = machine();
+	before = fake_snapshot();
 	plan_runtime();
 	plan_boot();
 	execute();
@@ -103,7 +88,7 @@ static void runtime_values_and_boot_files_are_as_before(void **state)
 	assert_int_equal(originals_exist(NULL), 1);
 	/* not booted with our arguments yet: nothing is left for a reboot */
 	assert_int_equal(revert(NULL), 0);
-	after = machine();
+	after = fake_snapshot();
 	assert_string_equal(after, before);
 	assert_int_equal(originals_exist(NULL), 0);
 }

@@ -13,8 +13,9 @@ SYSCTL = '/proc/sys/kernel/'
 # What is done, the command that does it, and the setting that has to notice.
 PERTURBATIONS = {
     'RT throttling on': (f'echo 950000 > {SYSCTL}sched_rt_runtime_us', 'rt_throttling'),
-    'the watchdogs on': (f'echo 1 > {SYSCTL}watchdog', 'watchdogs'),
-    'the soft watchdog on': (f'echo 1 > {SYSCTL}soft_watchdog', 'watchdogs'),
+    # After a boot with nosoftlockup it takes both, in this order, without a read in between.
+    'the soft watchdog on': (f'echo 1 > {SYSCTL}soft_watchdog; echo 1 > {SYSCTL}watchdog',
+                             'watchdogs'),
     'timer migration on': (f'echo 1 > {SYSCTL}timer_migration', 'timer_migration'),
     'the huge page freed': (f'echo 0 > {kernel.GIB_PAGES.format(1)}', 'hugepages'),
     'hugetlbfs unmounted': ('umount $(awk \'$3 == "hugetlbfs" && /pagesize=1024M/ { print $2 }\' '

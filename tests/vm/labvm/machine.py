@@ -1,7 +1,7 @@
 """One VM under QEMU: start, restore, run commands, move files, reboot, save.
 
 TCG only: the lab must run where there is no KVM. The machine is what the issue's settings need to
-have an effect: 4 CPUs and 4 GiB on two NUMA nodes, an Intel IOMMU with interrupt remapping, and a
+have an effect: 4 CPUs and 5 GiB on two NUMA nodes, an Intel IOMMU with interrupt remapping, and a
 virtio disk with a queue per CPU, whose interrupts the kernel manages itself.
 """
 
@@ -19,9 +19,10 @@ from .common import LAB_DIR, LabError, tail
 
 DEVICES = [
     '-machine', 'q35', '-accel', 'tcg,thread=multi,tb-size=512', '-cpu', 'max,la57=off',
-    '-smp', '4', '-m', '4096',
+    '-smp', '4', '-m', '5120',
+    # Three aligned GiB on node 1, so that one can be freed and found again at run time.
     '-object', 'memory-backend-ram,id=node0,size=2G',
-    '-object', 'memory-backend-ram,id=node1,size=2G',
+    '-object', 'memory-backend-ram,id=node1,size=3G',
     '-numa', 'node,nodeid=0,cpus=0-1,memdev=node0',
     '-numa', 'node,nodeid=1,cpus=2-3,memdev=node1',
     '-nodefaults', '-no-user-config', '-display', 'none', '-vga', 'none', '-rtc', 'base=utc',
