@@ -43,6 +43,8 @@ extern const struct actuator actuator_irq;
  * has it already. */
 int boot_stage(struct actuation *a, struct error *e);
 
+/* Writes the value if another reads, and looks at nothing then. */
+void kernel_file_push(const struct original *o);
 int kernel_file_restore(const struct original *o, struct error *e);
 int hugepages_restore(const struct original *o, struct error *e);
 int mount_restore(const struct original *o, struct error *e);

@@ -13,9 +13,10 @@
 #include "actuators/root.h"
 
 #define POLL_MS 250
-/* Beyond its own interval, for a busy machine; and at most, whatever interval it names. */
+/* One interval until it scans, one that it sleeps then, and some for a busy machine; and at most,
+ * whatever interval it names. */
 #define GRACE_S	   10
-#define WAIT_MAX_S 40
+#define WAIT_MAX_S 60
 
 static int find(struct error *e)
 {
@@ -32,7 +33,7 @@ static int compare(int pid, const char *list, struct cpuset *now, struct cpuset 
 {
 	_cleanup_cpuset_ struct cpuset want = { 0 };
 	unsigned interval_s;
-	int r = irqbalance_ask(pid, now, &interval_s, e);
+	int r = irqbalance_ask(pid, IRQBALANCE_ANSWER_S, now, &interval_s, e);
 
 	if (r < 0)
 		return r;
@@ -65,27 +66,36 @@ static int prepare(struct actuation *a, const struct step *s, struct error *e)
 	return keep_original(a, s, ORIGINAL_IRQBALANCE, list, e);
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static int wait_told(int pid, const struct cpuset *want, struct error *e)
 {
 	const struct timespec pause = { .tv_nsec = POLL_MS * 1000 * 1000 };
-	unsigned interval_s = 0, limit_ms = WAIT_MAX_S * 1000;
+	int64_t start_ms = now_ms();
+	unsigned interval_s = 0, limit_s = WAIT_MAX_S;
 
-	for (unsigned ms = 0; ms < limit_ms; ms += POLL_MS) {
+	while (now_ms() - start_ms < limit_s * 1000) {
 		_cleanup_cpuset_ struct cpuset now = { 0 };
-		int r = irqbalance_ask(pid, &now, &interval_s, e);
+		int r = irqbalance_ask(pid, IRQBALANCE_ANSWER_S, &now, &interval_s, e);
 
 		if (r < 0)
 			return r;
 		if (cpuset_subset(want, &now))
 			return 1;
-		if (interval_s + GRACE_S < WAIT_MAX_S)
-			limit_ms = (interval_s + GRACE_S) * 1000;
+		if (2 * interval_s + GRACE_S < WAIT_MAX_S)
+			limit_s = 2 * interval_s + GRACE_S;
 		nanosleep(&pause, NULL);
 	}
 	error_set(e, -ETIMEDOUT,
-		  "irqbalance (pid %d) was told, but after %u s it still does not "
-		  "leave the CPUs alone",
-		  pid, limit_ms / 1000);
+		  "irqbalance (pid %d) was told, but after %u s it still does not leave the CPUs "
+		  "alone",
+		  pid, limit_s);
 	error_todo(e, "have it stopped instead: irq_affinity: {irqbalance: stopped}");
 	return -ETIMEDOUT;
 }

@@ -10,7 +10,8 @@
 #include "actuators/kernel_file.h"
 #include "actuators/root.h"
 
-/* Six tries in three seconds: what is not free by then takes a reboot. */
+/* Six tries in three seconds: what is not free by then takes a reboot. From the third on, the
+ * kernel is asked to give up caches of its own objects, which cannot be moved, and to compact. */
 #define TRIES	 6
 #define PAUSE_MS 500
 
@@ -43,6 +44,14 @@ static int explain(const char *path, const char *got, const char *want, struct e
 	return -ENOSPC;
 }
 
+/* Both only help; an error of theirs is not ours. 2: dentries and inodes, not the page cache, which
+ * is moved (Documentation/admin-guide/sysctl/vm.rst). */
+static void make_room(void)
+{
+	(void)kernel_file_put("/proc/sys/vm/drop_caches", "2");
+	(void)kernel_file_put("/proc/sys/vm/compact_memory", "1");
+}
+
 static int set(const char *path, const char *want, struct error *e)
 {
 	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000 * 1000 };
@@ -59,8 +68,11 @@ static int set(const char *path, const char *want, struct error *e)
 			return i > 0;
 		if (i == TRIES)
 			return explain(path, now, want, e);
-		if (i > 1) /* the first second look comes at once */
+		if (i > 1) { /* the first second look comes at once */
+			if (strtoll(now, NULL, 10) < strtoll(want, NULL, 10))
+				make_room();
 			nanosleep(&pause, NULL);
+		}
 		r = kernel_file_put(path, want);
 		if (r < 0)
 			return error_set(e, r, "cannot write %s to %s: %s", want, path,

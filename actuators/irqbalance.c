@@ -3,7 +3,9 @@
  * "SLEEP 10 IRQ ... BANNED 0000000c", "settings cpus 2-3" replaces the CPUs it keeps away from and
  * "settings cpus NULL" gives them back to its configuration. A request is one message of less than
  * 500 bytes with root's SCM_CREDENTIALS; an empty list would crash it. What it was told takes
- * effect when it next scans, so the answer to "setup" changes up to an interval later.
+ * effect when it next scans, so the answer to "setup" changes up to an interval later; that scan
+ * then sleeps for a whole interval and answers nobody. Who hangs up on it meanwhile sends it a
+ * SIGPIPE: better wait.
  */
 #include "actuators/irqbalance.h"
 
@@ -17,7 +19,6 @@
 
 #define REQUEST_MAX 499
 #define ANSWER_MAX  (1024 * 1024)
-#define ANSWER_S    3
 
 static int match_irqbalance(const char *name, void *userdata)
 {
@@ -70,9 +71,9 @@ static int connect_abstract(int fd, const char *name, int pid)
 	return peer.pid == pid ? 0 : -EPERM;
 }
 
-static int open_socket(int pid)
+static int open_socket(int pid, unsigned limit_s)
 {
-	const struct timeval limit = { .tv_sec = ANSWER_S };
+	const struct timeval limit = { .tv_sec = limit_s };
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char name[64];
 	int r;
@@ -141,13 +142,14 @@ static int receive(int fd, char **ret)
 	return 0;
 }
 
-static int converse(int pid, const char *request, char **ret_answer, struct error *e)
+static int converse(int pid, unsigned limit_s, const char *request, char **ret_answer,
+		    struct error *e)
 {
 	_cleanup_close_ int fd = -1;
 	int r = strlen(request) > REQUEST_MAX ? -E2BIG : 0;
 
 	if (r == 0)
-		r = fd = open_socket(pid);
+		r = fd = open_socket(pid, limit_s);
 	if (r >= 0)
 		r = send_request(fd, request);
 	if (r >= 0)
@@ -175,10 +177,11 @@ static int parse_setup(const char *text, struct cpuset *ret_banned, unsigned *re
 	return cpuset_parse_mask(mask, ret_banned);
 }
 
-int irqbalance_ask(int pid, struct cpuset *ret_banned, unsigned *ret_interval_s, struct error *e)
+int irqbalance_ask(int pid, unsigned limit_s, struct cpuset *ret_banned, unsigned *ret_interval_s,
+		   struct error *e)
 {
 	_cleanup_free_ char *answer = NULL;
-	int r = converse(pid, "setup", &answer, e);
+	int r = converse(pid, limit_s, "setup", &answer, e);
 
 	if (r < 0)
 		return r;
@@ -198,5 +201,5 @@ int irqbalance_tell(int pid, const struct cpuset *banned, struct error *e)
 
 	if (!list || asprintf(&request, "settings cpus %s", *list ? list : "NULL") < 0)
 		return error_set(e, -ENOMEM, "out of memory");
-	return converse(pid, request, &answer, e);
+	return converse(pid, IRQBALANCE_ANSWER_S, request, &answer, e);
 }

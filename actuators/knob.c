@@ -46,6 +46,14 @@ static int run_step(struct actuation *a, const struct step *s, struct error *e)
 	return kernel_file_set(s->target, s->value_kind, s->want, e);
 }
 
+void kernel_file_push(const struct original *o)
+{
+	_cleanup_free_ char *now = NULL;
+
+	if (root_read_line(o->target, &now) == 0 && !kernel_value_equal(o->format, now, o->value))
+		(void)kernel_file_put(o->target, o->value);
+}
+
 int kernel_file_restore(const struct original *o, struct error *e)
 {
 	/* A CPU or device that is gone took its setting with it. */

@@ -15,11 +15,17 @@
 
 struct restorer {
 	enum step_kind step;
+	/* Writes without reading back, for files whose values hang together: kernel.watchdog and
+	 * kernel.soft_watchdog each read 0 while the other is 0, and a read makes the kernel
+	 * forget what was written (kernel/watchdog.c: proc_watchdog_common()). */
+	void (*push)(const struct original *o);
 	int (*restore)(const struct original *o, struct error *e);
 };
 
 static const struct restorer restorers[_ORIGINAL_KIND_MAX] = {
-	[ORIGINAL_KERNEL_FILE] = { .step = STEP_KERNEL_FILE, .restore = kernel_file_restore },
+	[ORIGINAL_KERNEL_FILE] = { .step = STEP_KERNEL_FILE,
+				   .push = kernel_file_push,
+				   .restore = kernel_file_restore },
 	[ORIGINAL_HUGEPAGES] = { .step = STEP_HUGEPAGES, .restore = hugepages_restore },
 	[ORIGINAL_IRQ] = { .step = STEP_IRQ, .restore = irq_restore },
 	[ORIGINAL_THREAD_POLICY] = { .step = STEP_THREAD, .restore = thread_restore },
@@ -29,12 +35,10 @@ static const struct restorer restorers[_ORIGINAL_KIND_MAX] = {
 	[ORIGINAL_MOUNT] = { .step = STEP_MOUNT, .restore = mount_restore },
 };
 
-/* Who may move things again comes last; a mount holds the pages below it. Kernel files come twice:
- * some are coupled (kernel.watchdog sets the other two), and the second time mends that. */
+/* Who may move things again comes last; a mount holds the pages below it. */
 static const enum original_kind order[] = {
-	ORIGINAL_IRQ,	      ORIGINAL_THREAD_CPUS, ORIGINAL_THREAD_POLICY,
-	ORIGINAL_MOUNT,	      ORIGINAL_HUGEPAGES,   ORIGINAL_KERNEL_FILE,
-	ORIGINAL_KERNEL_FILE, ORIGINAL_IRQBALANCE,  ORIGINAL_SERVICE,
+	ORIGINAL_IRQ,	    ORIGINAL_THREAD_CPUS, ORIGINAL_THREAD_POLICY, ORIGINAL_MOUNT,
+	ORIGINAL_HUGEPAGES, ORIGINAL_KERNEL_FILE, ORIGINAL_IRQBALANCE,	  ORIGINAL_SERVICE,
 };
 
 struct revert {
@@ -94,8 +98,8 @@ static void fail(struct revert *v, int code, struct error *e, bool lasting)
 	error_move(v->error, e);
 }
 
-/* Restores one; the last attempt at it decides whether it is forgotten or has failed. */
-static void restore_one(struct revert *v, const struct original *o, bool last)
+/* Restores one, and forgets it when that has worked. */
+static void restore_one(struct revert *v, const struct original *o)
 {
 	const struct restorer *by = &restorers[o->kind];
 	const struct step s = {
@@ -109,11 +113,9 @@ static void restore_one(struct revert *v, const struct original *o, bool last)
 	struct outcome outcome = { 0 };
 	int r;
 
-	if (last && v->progress)
+	if (v->progress)
 		v->progress(&s, v->n_shown, v->n_list, NULL, v->userdata);
 	r = by->restore(o, &e);
-	if (!last)
-		return;
 	outcome.result = r > 0 ? STEP_DONE : r == 0 ? STEP_UNCHANGED : STEP_FAILED;
 	outcome.error = e;
 	if (v->progress)
@@ -128,11 +130,12 @@ static void restore_one(struct revert *v, const struct original *o, bool last)
 static void restore_all(struct revert *v)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
-		bool last = i + 1 == ARRAY_SIZE(order) || order[i + 1] != order[i];
-
+		for (size_t j = 0; restorers[order[i]].push && j < v->n_list; j++)
+			if (v->list[j].kind == order[i])
+				restorers[order[i]].push(&v->list[j]);
 		for (size_t j = 0; j < v->n_list; j++)
 			if (v->list[j].kind == order[i])
-				restore_one(v, &v->list[j], last);
+				restore_one(v, &v->list[j]);
 	}
 }
 

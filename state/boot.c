@@ -206,11 +206,28 @@ static bool key_equal(const struct cmdline *next, const struct boot_intent *b, c
 	return !have && !want;
 }
 
+/* Where a source cannot be read, what the entry has more of @key than our drop-in comes from there. */
+static const char *unreadable_source(const struct boot_view *view, const struct observed *o,
+				     const char *key)
+{
+	if (cmdline_count(&view->next, key) <= cmdline_count(&view->ours, key))
+		return NULL;
+	for (size_t i = 0; i < o->boot.n_sources; i++) {
+		const struct fact *f = &o->boot.sources[i];
+
+		if (!fact_known(f) && f->state != FACT_ABSENT)
+			return f->path;
+	}
+	return NULL;
+}
+
 enum boot_key boot_key_state(const struct boot_view *view, const struct boot_intent *b,
 			     const struct observed *o, const char *key, const char **ret_source)
 {
 	const char *source = boot_foreign_source(o, key);
 
+	if (!source)
+		source = unreadable_source(view, o, key);
 	if (ret_source)
 		*ret_source = source;
 	if (key_equal(&view->next, b, key, o->n_cpus))

@@ -22,6 +22,7 @@ cp "$root/etc/latencyd/latencyd.yaml" "$work/good.yaml"
 cp "$work/wrong.yaml" "$root/etc/latencyd/latencyd.yaml"
 check "a document with an error changes nothing" writes_nothing inside /latencyctl apply
 check "and is an error" exits 1 inside /latencyctl apply
+check "of measure exit code 2, as 1 is FAIL" exits 2 inside /latencyctl measure
 cp "$work/good.yaml" "$root/etc/latencyd/latencyd.yaml"
 chmod 666 "$root/etc/latencyd/latencyd.yaml"
 check "nor does one that others may write" writes_nothing inside /latencyctl apply
@@ -31,6 +32,9 @@ chmod 644 "$root/etc/latencyd/latencyd.yaml"
 check "revert before any apply has nothing to do" \
 	says "nothing to revert" inside /latencyctl revert
 check "and writes nothing" writes_nothing inside /latencyctl revert
+check "measure on a machine that is not verified is refused" \
+	exits 3 inside /latencyctl measure --quiet
+check "and names what is not" says "timer_migration" inside /latencyctl measure
 check "apply on a stock machine ends in pending-reboot" exits 4 inside /latencyctl apply
 check "the kernel files are written" \
 	[ "$(machine /proc/sys/kernel/watchdog)$(machine /proc/sys/kernel/timer_migration)" = 00 ]

@@ -149,7 +149,7 @@ static void setup_answer_is_parsed(void **state)
 
 	(void)state;
 	strcpy(server.pending, "00000001,0000000c");
-	assert_int_equal(irqbalance_ask(812, &banned, &interval_s, NULL), 0);
+	assert_int_equal(irqbalance_ask(812, 1, &banned, &interval_s, NULL), 0);
 	list = cpuset_format_list(&banned);
 	assert_string_equal(list, "2-3,32");
 	assert_int_equal(interval_s, 1);
@@ -215,7 +215,7 @@ static void closed_without_an_answer_is_told(void **state)
 
 	(void)state;
 	server.root_only = true;
-	assert_int_equal(irqbalance_ask(812, &banned, &interval_s, &e), -EBADMSG);
+	assert_int_equal(irqbalance_ask(812, 1, &banned, &interval_s, &e), -EBADMSG);
 	assert_string_equal(e.todo, "only root gets an answer; run this as root");
 }
 
@@ -227,7 +227,7 @@ static void silent_irqbalance_times_out(void **state)
 
 	(void)state;
 	server.silent = true;
-	assert_int_equal(irqbalance_ask(812, &banned, &interval_s, &e), -ETIMEDOUT);
+	assert_int_equal(irqbalance_ask(812, 1, &banned, &interval_s, &e), -ETIMEDOUT);
 }
 
 static void irqbalance_that_ended_is_told(void **state)
