@@ -131,23 +131,22 @@ const struct grub_entry *grub_next(const struct grub_config *c, struct error *e)
 
 const char *grub_entry_of_kernel(const struct grub_config *c, const char *version)
 {
+	const char *newest = NULL;
+
 	for (size_t i = 0; i < c->n_entries; i++) {
 		const struct grub_entry *entry = &c->entries[i];
 		const char *theirs = entry->kernel ? grub_kernel_version(entry->kernel) : NULL;
 
-		/* The first entry of all is "the newest", not that kernel: another one follows. */
-		if (theirs && !entry->recovery && streq(theirs, version) &&
-		    (strchr(entry->path, '>') || strstr(entry->path, version)))
+		if (!theirs || entry->recovery || !streq(theirs, version))
+			continue;
+		/* The entry on top is for whatever kernel is the newest, and has no version in it.
+		 */
+		if (strstr(entry->path, version))
 			return entry->path;
+		if (!newest)
+			newest = entry->path;
 	}
-	for (size_t i = 0; i < c->n_entries; i++) {
-		const struct grub_entry *entry = &c->entries[i];
-		const char *theirs = entry->kernel ? grub_kernel_version(entry->kernel) : NULL;
-
-		if (theirs && !entry->recovery && streq(theirs, version))
-			return entry->path;
-	}
-	return NULL;
+	return newest;
 }
 
 /* The largest CPU number + 1, for `N` and `all` in lists; 0 when it cannot be told. */

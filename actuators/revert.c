@@ -44,8 +44,8 @@ static const enum original_kind order[] = {
 struct revert {
 	struct originals originals;
 	struct arena arena;
-	struct original *list; /* copies, so that they can be forgotten one by one */
-	size_t n_list, n_shown;
+	struct original *list;		 /* copies, so that they can be forgotten one by one */
+	size_t n_list, n_shown, n_steps; /* the boot files are one step more */
 	progress_fn progress;
 	void *userdata;
 	struct error *error; /* the first failure */
@@ -83,9 +83,12 @@ static int gather(struct revert *v, const char *setting)
 	int r = 0;
 
 	while (r == 0 && originals_next(&v->originals, &iter, &o)) {
-		if (restorers[o.kind].restore && (!setting || streq(setting, o.setting)))
+		if (!restorers[o.kind].restore)
+			v->n_steps = 1;
+		else if (!setting || streq(setting, o.setting))
 			r = copy(v, &o);
 	}
+	v->n_steps += v->n_list;
 	return r;
 }
 
@@ -114,12 +117,12 @@ static void restore_one(struct revert *v, const struct original *o)
 	int r;
 
 	if (v->progress)
-		v->progress(&s, v->n_shown, v->n_list, NULL, v->userdata);
+		v->progress(&s, v->n_shown, v->n_steps, NULL, v->userdata);
 	r = by->restore(o, &e);
 	outcome.result = r > 0 ? STEP_DONE : r == 0 ? STEP_UNCHANGED : STEP_FAILED;
 	outcome.error = e;
 	if (v->progress)
-		v->progress(&s, v->n_shown, v->n_list, &outcome, v->userdata);
+		v->progress(&s, v->n_shown, v->n_steps, &outcome, v->userdata);
 	v->n_shown++;
 	if (r < 0)
 		fail(v, r, &e, o->kind == ORIGINAL_SERVICE);
@@ -137,6 +140,28 @@ static void restore_all(struct revert *v)
 			if (v->list[j].kind == order[i])
 				restore_one(v, &v->list[j]);
 	}
+}
+
+/* @setting NULL: all. An enum boot_revert, or negative errno. */
+static int restore_boot(struct revert *v, const char *setting)
+{
+	const struct step s = { .kind = STEP_BOOT_ARG, .target = BOOT_DROP_IN, .name = "" };
+	_cleanup_error_ struct error e = { 0 };
+	struct outcome outcome = { 0 };
+	bool shown = v->progress && v->n_steps > v->n_list;
+	int r;
+
+	if (shown)
+		v->progress(&s, v->n_shown, v->n_steps, NULL, v->userdata);
+	r = setting ? boot_revert_setting(&v->originals, setting, &e)
+		    : boot_revert_all(&v->originals, &e);
+	outcome.result = r < 0 ? STEP_FAILED : STEP_DONE;
+	outcome.error = e;
+	if (shown)
+		v->progress(&s, v->n_shown, v->n_steps, &outcome, v->userdata);
+	if (r < 0)
+		fail(v, r, &e, true);
+	return r;
 }
 
 static int finish(struct revert *v)
@@ -160,9 +185,7 @@ static int revert_everything(struct revert *v)
 	r = originals_flush(&v->originals, &e);
 	if (r < 0)
 		fail(v, r, &e, true);
-	boot = boot_revert_all(&v->originals, &e);
-	if (boot < 0)
-		fail(v, boot, &e, true);
+	boot = restore_boot(v, NULL);
 	if (v->failed && (boot <= 0 || v->failed_lasting))
 		return v->failed;
 	error_clear(v->error);
@@ -199,9 +222,7 @@ static int revert_one(struct revert *v, const char *setting)
 	int boot, r;
 
 	restore_all(v);
-	boot = boot_revert_setting(&v->originals, setting, &e);
-	if (boot < 0)
-		fail(v, boot, &e, true);
+	boot = restore_boot(v, setting);
 	r = originals_flush(&v->originals, &e);
 	if (r < 0)
 		fail(v, r, &e, true);

@@ -282,9 +282,9 @@ int boot_revert_setting(struct originals *o, const char *setting, struct error *
 	struct arena arena = { 0 };
 	int r = grub_read_drop_in(&drop_in, e);
 
-	if (r < 0 || !drop_in)
+	if (r < 0 || (!drop_in && !streq(setting, "kernel")))
 		return r;
-	r = undo_setting(o, drop_in, setting, &arena, e);
+	r = undo_setting(o, drop_in ? drop_in : "", setting, &arena, e);
 	arena_free(&arena);
 	return r;
 }

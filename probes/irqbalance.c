@@ -103,7 +103,7 @@ static int connect_any(const struct sysroot *root, int pid)
 	snprintf(name, sizeof(name), "irqbalance%d.sock", pid);
 	fd = connect_abstract(name, pid);
 	if (fd == -ECONNREFUSED || fd == -ENOENT)
-		fd = connect_abstract("", pid); /* since 1.4.0 the name is left empty */
+		fd = connect_abstract("", pid); /* newer versions leave the name empty */
 	return fd == -ECONNREFUSED ? -ENOENT : fd;
 }
 

@@ -93,42 +93,65 @@ static int take_rows(struct reader *r, const char *text, size_t size)
 	return 0;
 }
 
-static int read_rows(int fd, struct reader *r, char **buffer)
+/* As much as fits; less than @room only at the end of the file. */
+static ssize_t fill(int fd, char *buffer, size_t room)
 {
-	size_t room = PIECE, held = 0;
+	size_t size = 0;
 	ssize_t n;
 
-	for (;;) {
-		char *last;
-		size_t whole;
-		int result;
-
-		n = read(fd, *buffer + held, room - held);
+	while (size < room) {
+		n = read(fd, buffer + size, room - size);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
+		if (n == 0)
+			break;
+		size += (size_t)n;
+	}
+	return (ssize_t)size;
+}
+
+static int double_room(char **buffer, size_t *room)
+{
+	char *larger;
+
+	if (*room >= PIECE_MAX)
+		return -EBADMSG;
+	larger = realloc(*buffer, *room * 2);
+	if (!larger)
+		return -ENOMEM;
+	*buffer = larger;
+	*room *= 2;
+	return 0;
+}
+
+/* @held bytes of a row whose end is still to come stay at the front of *@buffer. */
+static int read_rows(int fd, struct reader *r, char **buffer)
+{
+	size_t room = PIECE, held = 0, whole;
+	int result = 0;
+
+	while (result >= 0) {
+		ssize_t n = fill(fd, *buffer + held, room - held);
+		bool end = n < (ssize_t)(room - held);
+		const char *last;
+
+		if (n < 0)
+			return (int)n;
 		held += (size_t)n;
-		if (n > 0 && held < room)
-			continue;
 		last = memrchr(*buffer, '\n', held);
-		whole = last && n > 0 ? (size_t)(last - *buffer) + 1 : n > 0 ? 0 : held;
-		result = whole || !r->opened ? take_rows(r, *buffer, whole) : 0;
-		if (result < 0 || n == 0)
-			return result;
+		whole = end ? held : last ? (size_t)(last - *buffer) + 1 : 0;
+		if (whole || end)
+			result = take_rows(r, *buffer, whole);
+		if (end)
+			break;
 		held -= whole;
 		memmove(*buffer, *buffer + whole, held);
-		if (held < room)
-			continue;
-		if (room == PIECE_MAX)
-			return -EBADMSG;
-		room *= 2;
-		char *larger = realloc(*buffer, room);
-
-		if (!larger)
-			return -ENOMEM;
-		*buffer = larger;
+		if (!whole)
+			result = double_room(buffer, &room);
 	}
+	return result;
 }
 
 static int probe_names(const struct sysroot *root, const struct cpuset *watched, struct observed *o)

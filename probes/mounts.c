@@ -78,14 +78,14 @@ static int add_mount(struct observed *o, char *line)
 static int parse_mounts(struct observed *o, char *text, char *kept)
 {
 	char *line;
-	int r;
 
-	*kept = '\0';
 	while ((line = strsep(&text, "\n"))) {
+		char *end;
+		int r;
+
 		if (!*line)
 			continue;
-		char *end = stpcpy(kept, line);
-
+		end = stpcpy(kept, line);
 		r = add_mount(o, line);
 		if (r < 0)
 			return r;
@@ -93,8 +93,8 @@ static int parse_mounts(struct observed *o, char *text, char *kept)
 			*end++ = '\n';
 			kept = end;
 		}
-		*kept = '\0';
 	}
+	*kept = '\0';
 	return 0;
 }
 
@@ -111,7 +111,8 @@ int probe_mounts(const struct sysroot *root, struct observed *o)
 		if (!kept)
 			return -ENOMEM;
 		r = parse_mounts(o, text, kept);
-		sysroot_saw_file(root, MOUNTS, kept, strlen(kept));
+		if (r >= 0)
+			sysroot_saw_file(root, MOUNTS, kept, strlen(kept));
 	}
 	o->mounts_fact = sysroot_outcome(&o->arena, MOUNTS, r, "");
 	return fact_check(&o->mounts_fact);

@@ -241,6 +241,19 @@ bool interrupt_row_is_global(const struct interrupt_row *row)
 	return !row->is_irq && row->n_counts == 1 && row->actions_len == 0;
 }
 
+/* From the end of one count to the end of the next: columns are 11 wide, and on a large machine
+ * nearly all of them are 0. */
+#define ZERO_COLUMN	"          0"
+#define ZERO_COLUMN_LEN (sizeof(ZERO_COLUMN) - 1)
+
+static bool is_zero_column(const char *p, const char *end)
+{
+	size_t room = (size_t)(end - p);
+
+	return room >= ZERO_COLUMN_LEN && !memcmp(p, ZERO_COLUMN, ZERO_COLUMN_LEN) &&
+	       (room == ZERO_COLUMN_LEN || p[ZERO_COLUMN_LEN] == ' ');
+}
+
 int interrupt_row_sum(const struct interrupts *i, const struct interrupt_row *row,
 		      const struct cpuset *cpus, uint64_t *ret)
 {
@@ -253,6 +266,10 @@ int interrupt_row_sum(const struct interrupts *i, const struct interrupt_row *ro
 	if (!global && row->n_counts != i->n_cpus)
 		return -EINVAL;
 	for (size_t c = 0; c < row->n_counts; c++) {
+		if (is_zero_column(p, row->counts_end)) {
+			p += ZERO_COLUMN_LEN;
+			continue;
+		}
 		p = read_number(skip_blanks(p, row->counts_end), row->counts_end, &n);
 		if (!p)
 			return -EINVAL;

@@ -145,7 +145,9 @@ int judge_cmdline(const struct observed *o, struct report *r, struct setting_ver
 
 	if (!fact_known(&o->cmdline))
 		return verdict_unknown(r, v, &o->cmdline);
-	k = cmdline_parse(o->cmdline.text, &c);
+	k = verdict_evidence(r, v, &o->cmdline);
+	if (k >= 0)
+		k = cmdline_parse(o->cmdline.text, &c);
 	if (k == -ENOMEM)
 		return k;
 	if (k < 0)

@@ -146,7 +146,7 @@ static int kernel_judge(const struct setting *s, const void *value, const struct
 	if (rt < 0)
 		return verdict_unknown(r, v, &o->kernel_version);
 	/* A reboot into the same ordinary kernel would mend nothing. */
-	v->needs_boot = !rt && newest_rt_kernel(o);
+	v->needs_boot = !rt && fact_known(&o->boot.next_kernel) && newest_rt_kernel(o);
 	if (!rt) {
 		k = verdict_set(r, v, VERDICT_PENDING_REBOOT, "the running kernel is not PREEMPT_RT");
 		if (k < 0)

@@ -139,6 +139,16 @@ static int judge_thread(const struct observed_thread *t, unsigned priority, stru
 	if (has_priority(t, priority))
 		return 0;
 	item->verdict = VERDICT_DRIFTED;
+	if (!v->n_evidence) { /* one is enough: every thread is an item */
+		const struct fact stat = {
+			.state = FACT_KNOWN,
+			.path = arena_printf(&r->arena, "/proc/%d/stat", t->pid),
+			.text = item->live,
+		};
+
+		if (!stat.path || verdict_evidence(r, v, &stat) < 0)
+			return -ENOMEM;
+	}
 	return verdict_worsen(r, v, VERDICT_DRIFTED, "%s runs %s, not %s", t->comm, item->live,
 			      item->want);
 }

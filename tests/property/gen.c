@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #define CHANCE(percent) rng_percent(&s->rng, (percent))
-#define BELOW(n) rng_below(&s->rng, (n))
+#define BELOW(n)	rng_below(&s->rng, (n))
 
 static unsigned draw_n_cpus(struct sim *s)
 {
@@ -30,7 +30,7 @@ static void gen_cpus(struct sim *s)
 		if (i == 0 || !rng_percent(&s->rng, holes))
 			assert(cpuset_add(&s->possible, i) == 0);
 	s->n_cpus = (unsigned)cpuset_last(&s->possible) + 1;
-	cpuset_for_each(cpu, &s->possible) {
+	cpuset_for_each (cpu, &s->possible) {
 		if (rng_percent(&s->rng, offline / 2))
 			continue;
 		assert(cpuset_add(&s->present, (unsigned)cpu) == 0);
@@ -58,7 +58,8 @@ static void gen_kernels(struct sim *s)
 	static const char *const rt_versions[] = { "6.1.0-56-rt-amd64", "5.10.0-9-rt-amd64",
 						   "6.12.9-rt-amd64" };
 
-	s->kernels[s->n_kernels++] = stock_kernel(s, CHANCE(90) ? "6.1.0-56-amd64" : "4.19.0-1", false);
+	s->kernels[s->n_kernels++] =
+		stock_kernel(s, CHANCE(90) ? "6.1.0-56-amd64" : "4.19.0-1", false);
 	for (unsigned i = 0; i < 2; i++)
 		if (CHANCE(35))
 			s->kernels[s->n_kernels++] = stock_kernel(s, rt_versions[i], true);
@@ -80,7 +81,7 @@ static void gen_nodes(struct sim *s)
 		node->has_pools = i ? CHANCE(85) : CHANCE(97);
 		node->memory_kib = node->has_pools ? (uint64_t)(1 + BELOW(16)) << 20 : 0;
 		node->runtime_limit_kib = CHANCE(70) ? UINT64_MAX : (uint64_t)BELOW(4096) << 10;
-		cpuset_for_each(cpu, &s->possible)
+		cpuset_for_each (cpu, &s->possible)
 			if ((unsigned)cpu % n == i || CHANCE(3))
 				assert(cpuset_add(&node->cpus, (unsigned)cpu) == 0);
 	}
@@ -88,8 +89,9 @@ static void gen_nodes(struct sim *s)
 
 static void gen_irqs(struct sim *s)
 {
-	static const char *const names[] = { "virtio1-req.0", "eth0-rx-0, ahci[0000:00:17.0]", "",
-					     "i8042", "nvme0q3", "rtc 0" };
+	static const char *const names[] = {
+		"virtio1-req.0", "eth0-rx-0, ahci[0000:00:17.0]", "", "i8042", "nvme0q3", "rtc 0"
+	};
 	unsigned n = CHANCE(90) ? BELOW(20) : BELOW(200), number = 0;
 
 	s->irqs = arena_alloc(&s->arena, (n + 1) * sizeof(*s->irqs));
@@ -141,7 +143,7 @@ static const char *draw_list(struct sim *s, bool cpu0)
 	_cleanup_free_ char *text = NULL;
 	unsigned share = 20 + BELOW(70);
 
-	cpuset_for_each(cpu, &s->present)
+	cpuset_for_each (cpu, &s->present)
 		if ((cpu || cpu0) && rng_percent(&s->rng, share))
 			assert(cpuset_add(&set, (unsigned)cpu) == 0);
 	if (cpuset_empty(&set))
@@ -153,17 +155,34 @@ static const char *draw_list(struct sim *s, bool cpu0)
 /* Arguments as an administrator may have written them, some of them keys of ours. */
 static const char *draw_args(struct sim *s, unsigned own_percent)
 {
-	static const char *const harmless[] = { "quiet", "console=ttyS0,115200", "iommu.strict=0",
-						"clocksource=tsc", "rcupdate.rcu_expedited=1",
-						"mitigations=off", "systemd.unit=idle",
+	static const char *const harmless[] = { "quiet",
+						"console=ttyS0,115200",
+						"iommu.strict=0",
+						"clocksource=tsc",
+						"rcupdate.rcu_expedited=1",
+						"mitigations=off",
+						"systemd.unit=idle",
 						"intel_iommu.foo=on" };
-	static const char *const own[] = { "tsc=reliable", "idle=poll", "mce=off", "mce=ignore_ce",
-					   "iommu=pt", "iommu=soft", "intel_iommu=on", "nmi_watchdog=0",
-					   "nosoftlockup", "rcu_nocb_poll", "hugepagesz=2M hugepages=8",
-					   "default_hugepagesz=1G", "processor.max_cstate=1",
-					   "nmi-watchdog=1", "tsc=unstable" };
-	static const char *const lists[] = { "isolcpus=domain,managed_irq,%s", "nohz_full=%s",
-					     "rcu_nocbs=%s", "irqaffinity=%s", "isolcpus=%s",
+	static const char *const own[] = { "tsc=reliable",
+					   "idle=poll",
+					   "mce=off",
+					   "mce=ignore_ce",
+					   "iommu=pt",
+					   "iommu=soft",
+					   "intel_iommu=on",
+					   "nmi_watchdog=0",
+					   "nosoftlockup",
+					   "rcu_nocb_poll",
+					   "hugepagesz=2M hugepages=8",
+					   "default_hugepagesz=1G",
+					   "processor.max_cstate=1",
+					   "nmi-watchdog=1",
+					   "tsc=unstable" };
+	static const char *const lists[] = { "isolcpus=domain,managed_irq,%s",
+					     "nohz_full=%s",
+					     "rcu_nocbs=%s",
+					     "irqaffinity=%s",
+					     "isolcpus=%s",
 					     "nohz-full=%s" };
 	const char *text = "";
 
@@ -196,13 +215,13 @@ static void gen_admin(struct sim *s)
 	const char *q = quotes[BELOW(2)];
 
 	s->admin_args = arena_printf(&s->arena, "%s %s", args, more);
-	s->admin_text = arena_printf(
-		&s->arena,
-		"# GRUB_CMDLINE_LINUX=\"idle=poll tsc=reliable\"\nGRUB_DEFAULT=0\n"
-		"GRUB_CMDLINE_LINUX_RECOVERY=\"mce=off idle=poll nohz_full=1\"\n"
-		"%sGRUB_CMDLINE_LINUX=%s%s%s%s\n  GRUB_CMDLINE_LINUX_DEFAULT%s=\"%s\"",
-		CHANCE(20) ? "export " : "", q, args, q, comments[BELOW(ARRAY_SIZE(comments))],
-		CHANCE(30) ? "+" : "", more);
+	s->admin_text =
+		arena_printf(&s->arena,
+			     "# GRUB_CMDLINE_LINUX=\"idle=poll tsc=reliable\"\nGRUB_DEFAULT=0\n"
+			     "GRUB_CMDLINE_LINUX_RECOVERY=\"mce=off idle=poll nohz_full=1\"\n"
+			     "%sGRUB_CMDLINE_LINUX=%s%s%s%s\n  GRUB_CMDLINE_LINUX_DEFAULT%s=\"%s\"",
+			     CHANCE(20) ? "export " : "", q, args, q,
+			     comments[BELOW(ARRAY_SIZE(comments))], CHANCE(30) ? "+" : "", more);
 }
 
 /* What an earlier document of ours may have left, half of the time booted already. */
@@ -312,7 +331,8 @@ static const char *draw_pools(struct sim *s)
 static const char *draw_host(struct sim *s)
 {
 	static const char *const choices[][3] = {
-		{ "kernel: {preemption: rt, package: linux-image-rt-amd64}", "kernel: {preemption: rt}" },
+		{ "kernel: {preemption: rt, package: linux-image-rt-amd64}",
+		  "kernel: {preemption: rt}" },
 		{ "cpu_isolation: [domain, managed_irq]", "cpu_isolation: [managed_irq]",
 		  "cpu_isolation: [nohz, domain]" },
 		{ "tick_offload: isolated" },
@@ -322,7 +342,8 @@ static const char *draw_host(struct sim *s)
 		{ "tsc: reliable", "tsc: {mode: reliable, invariant: assumed}" },
 		{ "watchdogs: off" },
 		{ "rt_throttling: off" },
-		{ "irq_affinity: housekeeping", "irq_affinity: {cpus: housekeeping, irqbalance: stopped}" },
+		{ "irq_affinity: housekeeping",
+		  "irq_affinity: {cpus: housekeeping, irqbalance: stopped}" },
 		{ "idle: poll", "idle: {max_cstate: 1}" },
 		{ "kthread_priority: realtime", "kthread_priority: {ksoftirqd: 3, rcuc: 5}" },
 		{ "timer_migration: off", "timer_migration: on" },
@@ -355,8 +376,7 @@ void gen_full_machine(struct sim *s, uint64_t seed)
 {
 	*s = (struct sim){ .rng.state = seed | 1 };
 	assert(cpuset_add_range(&s->possible, 0, 3) == 0 &&
-	       cpuset_add_range(&s->present, 0, 3) == 0 &&
-	       cpuset_add_range(&s->online, 0, 3) == 0);
+	       cpuset_add_range(&s->present, 0, 3) == 0 && cpuset_add_range(&s->online, 0, 3) == 0);
 	s->n_cpus = 4;
 	s->kernels[0] = (struct sim_kernel){ "6.1.0-56-amd64", false, true, true, false };
 	s->kernels[1] = (struct sim_kernel){ "6.12.9-rt-amd64", true, true, true, false };
@@ -384,21 +404,20 @@ void gen_full_machine(struct sim *s, uint64_t seed)
 	sim_boot_runtime(s);
 }
 
-const char gen_full_document[] =
-	"version: 1\n"
-	"host:\n"
-	"  cpus: {isolated: 2-3}\n"
-	"  kernel: {preemption: rt, package: linux-image-rt-amd64}\n"
-	"  cpu_isolation: [domain, managed_irq]\n"
-	"  tick_offload: isolated\n"
-	"  rcu_offload: isolated\n"
-	"  iommu: passthrough\n"
-	"  hugepages: [{size: 1G, count: 2, node: 0}]\n"
-	"  machine_check: ignore_ce\n"
-	"  tsc: reliable\n"
-	"  watchdogs: off\n"
-	"  rt_throttling: off\n"
-	"  irq_affinity: housekeeping\n"
-	"  idle: {max_cstate: 1}\n"
-	"  kthread_priority: realtime\n"
-	"  timer_migration: off\n";
+const char gen_full_document[] = "version: 1\n"
+				 "host:\n"
+				 "  cpus: {isolated: 2-3}\n"
+				 "  kernel: {preemption: rt, package: linux-image-rt-amd64}\n"
+				 "  cpu_isolation: [domain, managed_irq]\n"
+				 "  tick_offload: isolated\n"
+				 "  rcu_offload: isolated\n"
+				 "  iommu: passthrough\n"
+				 "  hugepages: [{size: 1G, count: 2, node: 0}]\n"
+				 "  machine_check: ignore_ce\n"
+				 "  tsc: reliable\n"
+				 "  watchdogs: off\n"
+				 "  rt_throttling: off\n"
+				 "  irq_affinity: housekeeping\n"
+				 "  idle: {max_cstate: 1}\n"
+				 "  kthread_priority: realtime\n"
+				 "  timer_migration: off\n";

@@ -1,7 +1,7 @@
 /*
  * The simulated machine's model: booting, and carrying out steps. Rules are the kernel's: a managed
- * IRQ refuses to be moved, huge pages come only as far as memory goes, run-time values are lost with
- * a reboot. Rendering it as facts is in sim_observe.c.
+ * IRQ refuses to be moved, huge pages come only as far as memory goes, run-time values are lost
+ * with a reboot. Rendering it as facts is in sim_observe.c.
  */
 #include "tests/property/sim.h"
 
@@ -150,7 +150,7 @@ static void start_threads(struct sim *s, const struct cmdline *c)
 	set_copy(&allowed, &s->possible);
 	if (rng_percent(&s->rng, 50))
 		cpuset_andnot(&allowed, &s->nohz_full);
-	cpuset_for_each(cpu, &s->online) {
+	cpuset_for_each (cpu, &s->online) {
 		_cleanup_cpuset_ struct cpuset own = { 0 };
 
 		assert(cpuset_add(&own, (unsigned)cpu) == 0);
@@ -398,7 +398,8 @@ static int write_cstate(struct sim *s, const char *path, long value)
 {
 	unsigned cpu, state;
 
-	if (sscanf(path, "/sys/devices/system/cpu/cpu%u/cpuidle/state%u/disable", &cpu, &state) != 2)
+	if (sscanf(path, "/sys/devices/system/cpu/cpu%u/cpuidle/state%u/disable", &cpu, &state) !=
+	    2)
 		return ENOENT;
 	assert(cpu < s->n_cpus && state <= s->n_cstates);
 	s->cstate_disabled[cpu * (s->n_cstates + 1) + state] = (unsigned char)value;
@@ -446,8 +447,8 @@ static int write_file(struct sim *s, const struct step *step)
 
 static uint64_t runtime_room(const struct sim_node *n, unsigned size)
 {
-	uint64_t limit = node_free_kib(n) < n->runtime_limit_kib ? node_free_kib(n)
-								 : n->runtime_limit_kib;
+	uint64_t limit =
+		node_free_kib(n) < n->runtime_limit_kib ? node_free_kib(n) : n->runtime_limit_kib;
 
 	return n->has_pools ? limit / sim_sizes_kib[size] : 0;
 }

@@ -18,8 +18,8 @@ unsigned rng_below(struct rng *r, unsigned n); /* 0 to n - 1; 0 for n == 0 */
 bool rng_percent(struct rng *r, unsigned percent);
 
 #define SIM_KERNELS 4
-#define SIM_NODES 8
-#define SIM_FAULTS 2
+#define SIM_NODES   8
+#define SIM_FAULTS  2
 
 struct sim_kernel {
 	const char *version;
@@ -70,15 +70,15 @@ struct sim {
 	/* Boot. The files, then what update-grub made of them, then what runs. */
 	struct sim_kernel kernels[SIM_KERNELS], package_kernel;
 	size_t n_kernels, running;
-	const char *package;        /* its name in the repository; NULL: there is none */
+	const char *package; /* its name in the repository; NULL: there is none */
 	bool package_installed;
-	const char *admin_text;     /* /etc/default/grub */
-	const char *admin_args;     /* what its variables come to */
-	const char *drop_in;        /* ours, or NULL */
+	const char *admin_text; /* /etc/default/grub */
+	const char *admin_args; /* what its variables come to */
+	const char *drop_in;	/* ours, or NULL */
 	const char *next_cmdline;
 	size_t next_kernel;
-	bool next_pinned;           /* by its own entry, not by the version sort */
-	bool grub_breaks;           /* update-grub fails */
+	bool next_pinned; /* by its own entry, not by the version sort */
+	bool grub_breaks; /* update-grub fails */
 	const char *cmdline;
 
 	/* What the running kernel made of its command line. */
@@ -96,7 +96,7 @@ struct sim {
 	long fair_server;
 	bool has_ignore_ce;
 	long ignore_ce_value;
-	unsigned n_cstates; /* 0: no cpuidle */
+	unsigned n_cstates;		/* 0: no cpuidle */
 	unsigned char *cstate_disabled; /* by CPU, then state */
 	bool iommu_table, iommu_amd, iommu_stubborn, iommu_on, iommu_identity;
 	unsigned n_iommu_groups;

@@ -9,10 +9,10 @@
 #include <inttypes.h>
 #include <stdarg.h>
 
-#define CPU "/sys/devices/system/cpu/"
-#define CLOCKSOURCE "/sys/devices/system/clocksource/clocksource0/"
+#define CPU	     "/sys/devices/system/cpu/"
+#define CLOCKSOURCE  "/sys/devices/system/clocksource/clocksource0/"
 #define MACHINECHECK "/sys/devices/system/machinecheck/"
-#define DEBUG_SCHED "/sys/kernel/debug/sched/"
+#define DEBUG_SCHED  "/sys/kernel/debug/sched/"
 
 static struct fact known(struct observed *o, const char *path, const char *text)
 {
@@ -59,8 +59,9 @@ static void render_kernel(struct sim *s, struct observed *o)
 	const struct sim_kernel *k = &s->kernels[s->running];
 
 	o->kernel_release = known(o, "/proc/sys/kernel/osrelease", k->version);
-	o->kernel_version = known(o, "/proc/sys/kernel/version",
-				  k->rt ? "#1 SMP PREEMPT_RT Debian" : "#1 SMP PREEMPT_DYNAMIC Debian");
+	o->kernel_version =
+		known(o, "/proc/sys/kernel/version",
+		      k->rt ? "#1 SMP PREEMPT_RT Debian" : "#1 SMP PREEMPT_DYNAMIC Debian");
 	o->cmdline = known(o, "/proc/cmdline", s->cmdline);
 	o->boot_id = number(o, "/proc/sys/kernel/random/boot_id", s->n_boots);
 	o->cpu_possible = list(o, CPU "possible", &s->possible);
@@ -70,9 +71,10 @@ static void render_kernel(struct sim *s, struct observed *o)
 	o->cpuinfo = known(o, "/proc/cpuinfo",
 			   s->tsc_invariant ? "flags\t\t: fpu constant_tsc nonstop_tsc pni"
 					    : "flags\t\t: fpu tsc pni");
-	o->meminfo = known(o, "/proc/meminfo",
-			   arena_printf(&o->arena, "MemTotal: 1 kB\nHugepagesize:    %" PRIu64 " kB",
-					s->default_size_kib));
+	o->meminfo =
+		known(o, "/proc/meminfo",
+		      arena_printf(&o->arena, "MemTotal: 1 kB\nHugepagesize:    %" PRIu64 " kB",
+				   s->default_size_kib));
 	o->n_cpus = s->n_cpus;
 	assert(!cpuset_copy(&o->possible, &s->possible) && !cpuset_copy(&o->present, &s->present) &&
 	       !cpuset_copy(&o->online, &s->online));
@@ -84,12 +86,13 @@ static void render_cstates(struct sim *s, struct observed *o)
 		add_file(o, absent(o, CPU "cpu*/cpuidle/state*/disable"));
 		return;
 	}
-	cpuset_for_each(cpu, &s->online) {
+	cpuset_for_each (cpu, &s->online) {
 		for (unsigned i = 0; i < s->n_cstates; i++)
-			add_file(o, number(o,
-					   arena_printf(&o->arena,
-							CPU "cpu%ld/cpuidle/state%u/disable", cpu, i),
-					   s->cstate_disabled[(size_t)cpu * (s->n_cstates + 1) + i]));
+			add_file(o,
+				 number(o,
+					arena_printf(&o->arena,
+						     CPU "cpu%ld/cpuidle/state%u/disable", cpu, i),
+					s->cstate_disabled[(size_t)cpu * (s->n_cstates + 1) + i]));
 	}
 }
 
@@ -101,10 +104,10 @@ static void render_machinecheck(struct sim *s, struct observed *o)
 		return;
 	}
 	add_file(o, known(o, MACHINECHECK, ""));
-	cpuset_for_each(cpu, &s->online)
+	cpuset_for_each (cpu, &s->online)
 		add_file(o, number(o,
-				   arena_printf(&o->arena,
-						MACHINECHECK "machinecheck%ld/ignore_ce", cpu),
+				   arena_printf(&o->arena, MACHINECHECK "machinecheck%ld/ignore_ce",
+						cpu),
 				   s->ignore_ce_value));
 }
 
@@ -124,7 +127,7 @@ static void render_debug(struct sim *s, struct observed *o)
 		add_file(o, absent(o, pattern));
 		return;
 	}
-	cpuset_for_each(cpu, &s->online)
+	cpuset_for_each (cpu, &s->online)
 		add_file(o, number(o,
 				   arena_printf(&o->arena, DEBUG_SCHED "fair_server/cpu%ld/runtime",
 						cpu),
@@ -169,12 +172,12 @@ static void render_irqs(struct sim *s, struct observed *o)
 		seen->name = arena_strdup(&o->arena, irq->name);
 		seen->requested = list(o, arena_printf(&o->arena, "%ssmp_affinity_list", folder),
 				       &irq->requested);
-		seen->effective = irq->no_effective ?
-					  seen->requested :
-					  list(o,
-					       arena_printf(&o->arena, "%seffective_affinity_list",
-							    folder),
-					       &irq->effective);
+		seen->effective =
+			irq->no_effective
+				? seen->requested
+				: list(o,
+				       arena_printf(&o->arena, "%seffective_affinity_list", folder),
+				       &irq->effective);
 	}
 }
 
@@ -249,15 +252,16 @@ static void render_memory(struct sim *s, struct observed *o)
 
 static void render_iommu(struct sim *s, struct observed *o)
 {
-	const char *dmar = "/sys/firmware/acpi/tables/DMAR", *ivrs = "/sys/firmware/acpi/tables/IVRS";
+	const char *dmar = "/sys/firmware/acpi/tables/DMAR",
+		   *ivrs = "/sys/firmware/acpi/tables/IVRS";
 
 	o->acpi_dmar = s->iommu_table && !s->iommu_amd ? known(o, dmar, "") : absent(o, dmar);
 	o->acpi_ivrs = s->iommu_table && s->iommu_amd ? known(o, ivrs, "") : absent(o, ivrs);
 	o->iommu_fact = known(o, "/sys/class/iommu", s->iommu_on ? "dmar0 dmar1" : "");
 	o->iommu_groups_fact = known(o, "/sys/kernel/iommu_groups", "");
 	for (unsigned i = 0; s->iommu_on && i < s->n_iommu_groups; i++) {
-		struct observed_iommu_group *g = arena_grow(&o->arena, &o->iommu_groups,
-							    &o->n_iommu_groups, sizeof(*g));
+		struct observed_iommu_group *g =
+			arena_grow(&o->arena, &o->iommu_groups, &o->n_iommu_groups, sizeof(*g));
 
 		g->number = i;
 		g->type = known(o, arena_printf(&o->arena, "/sys/kernel/iommu_groups/%u/type", i),
@@ -269,20 +273,20 @@ static void render_kernels(struct sim *s, struct observed *o)
 {
 	for (size_t i = 0; i < s->n_kernels; i++) {
 		const struct sim_kernel *k = &s->kernels[i];
-		struct observed_kernel *seen = arena_grow(&o->arena, &o->boot.kernels,
-							  &o->boot.n_kernels, sizeof(*seen));
+		struct observed_kernel *seen =
+			arena_grow(&o->arena, &o->boot.kernels, &o->boot.n_kernels, sizeof(*seen));
 		const char *path = arena_printf(&o->arena, "/boot/config-%s", k->version);
 
 		seen->version = k->version;
 		seen->entry_id = arena_printf(&o->arena, "advanced>%s", k->version);
 		seen->config =
-			k->config_hidden ?
-				not_known(o, path, FACT_DENIED, EACCES) :
-				known(o, path,
-				      arena_printf(&o->arena, "%s%s%s",
-						   k->rt ? "CONFIG_PREEMPT_RT=y\n" : "",
-						   k->nohz_full ? "CONFIG_NO_HZ_FULL=y\n" : "",
-						   k->nocb ? "CONFIG_RCU_NOCB_CPU=y" : ""));
+			k->config_hidden
+				? not_known(o, path, FACT_DENIED, EACCES)
+				: known(o, path,
+					arena_printf(&o->arena, "%s%s%s",
+						     k->rt ? "CONFIG_PREEMPT_RT=y\n" : "",
+						     k->nohz_full ? "CONFIG_NO_HZ_FULL=y\n" : "",
+						     k->nocb ? "CONFIG_RCU_NOCB_CPU=y" : ""));
 	}
 }
 
@@ -294,26 +298,26 @@ static void render_boot(struct sim *s, struct observed *o)
 	o->boot.grubenv = known(o, "/boot/grub/grubenv", "");
 	o->boot.next_cmdline = known(o, cfg, s->next_cmdline);
 	o->boot.next_kernel = known(o, cfg, version);
-	o->boot.next_entry_id = s->next_pinned ? arena_printf(&o->arena, "advanced>%s", version)
-					       : "simple";
-	o->boot.drop_in = s->drop_in ? known(o, BOOT_DROP_IN, s->drop_in)
-				     : absent(o, BOOT_DROP_IN);
+	o->boot.next_entry_id =
+		s->next_pinned ? arena_printf(&o->arena, "advanced>%s", version) : "simple";
+	o->boot.drop_in = s->drop_in ? known(o, BOOT_DROP_IN, s->drop_in) : absent(o, BOOT_DROP_IN);
 	*(struct fact *)arena_grow(&o->arena, &o->boot.sources, &o->boot.n_sources,
-				   sizeof(struct fact)) = known(o, "/etc/default/grub",
-								s->admin_text);
+				   sizeof(struct fact)) =
+		known(o, "/etc/default/grub", s->admin_text);
 	render_kernels(s, o);
 }
 
 static void render_rest(struct sim *s, struct observed *o)
 {
-	const char *balancer = "/run/irqbalance/irqbalance.sock", *link = "/etc/systemd/system/irqbalance";
+	const char *balancer = "/run/irqbalance/irqbalance.sock",
+		   *link = "/etc/systemd/system/irqbalance";
 
 	o->package = s->package_installed ? known(o, "/var/lib/dpkg/status", "1")
 					  : absent(o, "/var/lib/dpkg/status");
 	o->irqbalance_pid = s->balancer_running ? known(o, "/proc/irqbalance", "77")
 						: absent(o, "/proc/irqbalance");
-	o->irqbalance_banned = s->balancer_running ? list(o, balancer, &s->banned)
-						   : absent(o, balancer);
+	o->irqbalance_banned =
+		s->balancer_running ? list(o, balancer, &s->banned) : absent(o, balancer);
 	o->irqbalance_enabled = s->balancer_enabled ? known(o, link, "x") : absent(o, link);
 	o->refusals = arena_alloc(&o->arena, (s->n_refusals + 1) * sizeof(*o->refusals));
 	for (size_t i = 0; i < s->n_refusals; i++)
@@ -340,15 +344,15 @@ void sim_observe(struct sim *s, struct observed *ret)
 struct fact *sim_fact(struct observed *o, size_t i)
 {
 	struct fact *const single[] = {
-		&o->kernel_release,    &o->kernel_version,	&o->cmdline,
-		&o->cpu_possible,      &o->cpu_present,		&o->cpu_online,
-		&o->cpu_isolated,      &o->cpuinfo,		&o->meminfo,
-		&o->irqs_fact,	       &o->threads_fact,	&o->nodes_fact,
-		&o->iommu_fact,	       &o->iommu_groups_fact,	&o->acpi_dmar,
-		&o->acpi_ivrs,	       &o->mounts_fact,		&o->boot.next_cmdline,
-		&o->boot.next_kernel,  &o->boot.drop_in,	&o->package,
-		&o->irqbalance_pid,    &o->irqbalance_banned,	&o->irqbalance_enabled,
-		&o->boot.grub_cfg,     &o->boot.grubenv,
+		&o->kernel_release,   &o->kernel_version,    &o->cmdline,
+		&o->cpu_possible,     &o->cpu_present,	     &o->cpu_online,
+		&o->cpu_isolated,     &o->cpuinfo,	     &o->meminfo,
+		&o->irqs_fact,	      &o->threads_fact,	     &o->nodes_fact,
+		&o->iommu_fact,	      &o->iommu_groups_fact, &o->acpi_dmar,
+		&o->acpi_ivrs,	      &o->mounts_fact,	     &o->boot.next_cmdline,
+		&o->boot.next_kernel, &o->boot.drop_in,	     &o->package,
+		&o->irqbalance_pid,   &o->irqbalance_banned, &o->irqbalance_enabled,
+		&o->boot.grub_cfg,    &o->boot.grubenv,
 	};
 
 	if (i < ARRAY_SIZE(single))

@@ -155,14 +155,12 @@ static void write_config(struct tree *t, const char *version, bool rt)
 	char path[64];
 
 	snprintf(path, sizeof(path), "boot/config-%s", version);
-	tree_file(
-		t, path,
-		"#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.1.187 Kernel "
-		"Configuration\n#\nCONFIG_CC_IS_GCC=y\nCONFIG_NO_HZ_COMMON=y\nCONFIG_NO_HZ_FULL=y\n"
-		"CONFIG_HIGH_RES_TIMERS=y\n%s\nCONFIG_RCU_NOCB_CPU=y\n# "
-		"CONFIG_RCU_NOCB_CPU_DEFAULT_"
-		"ALL is not set\nCONFIG_X86_64=y\n",
-		rt ? "CONFIG_PREEMPT_RT=y" : "# CONFIG_PREEMPT_RT is not set");
+	tree_file(t, path,
+		  "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.1.187\n#\n"
+		  "CONFIG_CC_IS_GCC=y\nCONFIG_NO_HZ_COMMON=y\nCONFIG_NO_HZ_FULL=y\n"
+		  "CONFIG_HIGH_RES_TIMERS=y\n%s\nCONFIG_RCU_NOCB_CPU=y\n"
+		  "CONFIG_RCU_NOCB_CPU_CB_BOOST=y\nCONFIG_X86_64=y\n",
+		  rt ? "CONFIG_PREEMPT_RT=y" : "# CONFIG_PREEMPT_RT is not set");
 	snprintf(path, sizeof(path), "boot/vmlinuz-%s", version);
 	tree_bytes(t, path, "MZ", 2);
 }

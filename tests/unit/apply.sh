@@ -49,13 +49,14 @@ check "a reboot that cannot be asked for is an error" exits 1 inside /latencyctl
 
 echo 1 >"$root/proc/sys/kernel/watchdog"
 check "a drifted machine is status 3" exits 3 inside /latencyctl status --quiet
-flock "$root/run/latencyd/lock" sleep 30 &
+held() { ! flock -n "$root/run/latencyd/lock" true; }
+flock -o "$root/run/latencyd/lock" sleep 30 &
 holder=$!
-until ! flock -n "$root/run/latencyd/lock" true; do sleep 0.05; done
+soon held
 check "an apply beside another is refused" exits 1 inside /latencyctl apply --quiet
 kill "$holder"
 wait "$holder" 2>/dev/null
-while ! flock -n "$root/run/latencyd/lock" true; do sleep 0.05; done
+soon flock -n "$root/run/latencyd/lock" true
 check "after it, apply converges the drift" exits 4 inside /latencyctl apply --quiet
 check "and the file is right again" [ "$(machine /proc/sys/kernel/watchdog)" = 0 ]
 

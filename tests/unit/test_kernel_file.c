@@ -216,6 +216,18 @@ static void replaced_file_is_whole_and_leaves_nothing_beside_it(void **state)
 	assert_string_equal(after, before);
 }
 
+/* A test that forgets the fake calls must not reach the machine it runs on. */
+static void live_calls_are_refused_on_a_fake_root(void **state)
+{
+	const struct cpuset none = { 0 };
+
+	(void)state;
+	assert_int_equal(kernel_io_live.set_scheduler(1, 1, 1), -EOPNOTSUPP);
+	assert_int_equal(kernel_io_live.set_affinity(1, &none), -EOPNOTSUPP);
+	assert_int_equal(kernel_io_live.mount_hugetlbfs("/x", "pagesize=2M"), -EOPNOTSUPP);
+	assert_int_equal(kernel_io_live.unmount("/x"), -EOPNOTSUPP);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +244,7 @@ int main(void)
 		TEST(missing_file_cannot_be_read),
 		TEST(links_do_not_lead_out_of_the_root),
 		TEST(replaced_file_is_whole_and_leaves_nothing_beside_it),
+		TEST(live_calls_are_refused_on_a_fake_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

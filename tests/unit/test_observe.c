@@ -469,6 +469,35 @@ static void garbled_interrupts_are_said_and_the_names_kept(void **state)
 	assert_int_equal(m.o.n_irqs, 69);
 }
 
+/* A row of 8,192 columns has 90 KB: more than is read at once. */
+static void rows_of_any_length_are_read(void **state)
+{
+	_cleanup_machine_ struct machine m = { 0 };
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *f;
+
+	(void)state;
+	machine_open(&m, tree_spec_by_name("vm"));
+	f = open_memstream(&text, &size);
+	for (unsigned i = 0; i < 8192; i++)
+		fprintf(f, "%sCPU%-8u", i ? "" : "           ", i);
+	for (unsigned irq = 24; irq < 27; irq++) {
+		fprintf(f, "\n%3u: ", irq);
+		for (unsigned i = 0; i < 8192; i++)
+			fprintf(f, "%10u ", i == 3 ? irq : 0);
+		fprintf(f, "  PCI-MSI %u-edge      name %u", irq, irq);
+	}
+	fclose(f); /* and no newline at the end */
+	scratch_write(&m.dir, "proc/interrupts", text);
+	machine_observe(&m);
+	assert_int_equal(m.o.irqs_fact.state, FACT_KNOWN);
+	assert_string_equal(m.o.irqs[5].name, "name 24");
+	assert_string_equal(m.o.irqs[7].name, "name 26");
+	assert_int_equal(m.o.irqs[7].fired_isolated, 26);
+	assert_string_equal(m.o.irqs[8].name, "");
+}
+
 static void vanished_process_was_not_there(void **state)
 {
 	_cleanup_machine_ struct machine m = { 0 };
@@ -542,6 +571,7 @@ int main(void)
 		test(unreadable_parts_are_said),
 		test(kernel_without_effective_masks_shows_the_requested),
 		test(garbled_interrupts_are_said_and_the_names_kept),
+		test(rows_of_any_length_are_read),
 		test(vanished_process_was_not_there),
 		test(process_with_a_threads_name_is_none),
 		test(fedora_paths_are_found),

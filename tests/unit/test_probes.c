@@ -425,10 +425,11 @@ static void document_that_others_may_write_is_refused(void **state)
 		      { 0644, 1, -EPERM } };
 	struct fixture *f = *state;
 	_cleanup_sysroot_ struct sysroot live = { .fd = -1 };
-	_cleanup_free_ char *path = scratch_path(&f->dir, "d.yaml");
+	_cleanup_free_ char *path = NULL;
 
 	if (geteuid() != 0)
 		skip();
+	path = scratch_path(&f->dir, "d.yaml");
 	assert_int_equal(sysroot_open("/", &live, NULL), 0);
 	scratch_write(&f->dir, "d.yaml", "version: 1\nhost:\n  cpus: {isolated: 2-3}\n");
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {

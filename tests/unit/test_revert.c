@@ -231,6 +231,56 @@ static void last_setting_takes_the_originals_with_it(void **state)
 	assert_int_equal(originals_exist(NULL), 0);
 }
 
+static void kernel_setting_alone_gives_the_default_entry_back(void **state)
+{
+	_cleanup_grub_ struct grub_config config = { 0 };
+	const struct grub_entry *next;
+
+	(void)state;
+	install_kernel();
+	fake_boot(FAKE_RT_KERNEL);
+	assert_int_equal(revert("kernel"), 1);
+	assert_int_equal(grub_load(&config, NULL), 0);
+	next = grub_next(&config, NULL);
+	assert_string_equal(next->path, FAKE_ENTRY);
+	/* the other settings' arguments stay, and so does the kernel that runs */
+	assert_non_null(strstr(next->cmdline, "nohz_full=2-3"));
+	assert_int_equal(fake_count("apt-get purge"), 0);
+	fake_boot(FAKE_KERNEL);
+	assert_int_equal(revert("kernel"), 0);
+	assert_int_equal(fake_count("apt-get purge"), 1);
+	fake_expect("/boot/vmlinuz-" FAKE_RT_KERNEL, NULL);
+	assert_int_equal(revert(NULL), 1);
+	fake_expect(BOOT_DROP_IN, NULL);
+}
+
+static size_t shown, finished;
+
+static void show(const struct step *s, size_t i, size_t n, const struct outcome *o, void *userdata)
+{
+	(void)userdata;
+	assert_true(i < n);
+	assert_non_null(s->target);
+	assert_non_null(s->name);
+	if (o)
+		finished++;
+	else
+		assert_int_equal(shown++, i);
+}
+
+static void every_restored_thing_is_shown(void **state)
+{
+	(void)state;
+	runtime_files();
+	plan_runtime();
+	plan_boot();
+	execute();
+	shown = finished = 0;
+	assert_int_equal(revert_all(NULL, show, NULL, NULL), 0);
+	assert_int_equal(shown, 7); /* six values and the boot files */
+	assert_int_equal(finished, 7);
+}
+
 static void unknown_setting_is_refused(void **state)
 {
 	(void)state;
@@ -328,6 +378,8 @@ int main(void)
 		TEST(drop_in_that_was_there_before_comes_back),
 		TEST(one_setting_is_reverted_and_the_others_stay),
 		TEST(last_setting_takes_the_originals_with_it),
+		TEST(kernel_setting_alone_gives_the_default_entry_back),
+		TEST(every_restored_thing_is_shown),
 		TEST(unknown_setting_is_refused),
 		TEST(nothing_to_revert_is_done),
 		TEST(failing_restore_keeps_its_original_and_goes_on),

@@ -9,7 +9,8 @@ from labvm.runner import lab_test
 from test_perturb import PERTURBATIONS
 
 ORIGINALS = '/var/lib/latencyd/originals.json'
-RUNTIME_MOMENTS = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
+# In the run-time phase by steps done, as parts of the plan's length; 0 is before the first one.
+RUNTIME_MOMENTS = (0, 0.1, 0.25, 0.4, 0.55, 0.7, 0.85)
 BOOT_MOMENTS_S = (0.5, 3.0, 9.0)
 
 
@@ -24,6 +25,17 @@ def _kill_apply_after(vm, seconds):
                   f'sleep {seconds:.3f}; kill -9 $p && echo killed; wait $p; echo $?', timeout=300)
 
 
+def _kill_apply_at_step(vm, step):
+    """The same, as soon as apply has reported that many steps: it is then in the next one."""
+    if step == 0:
+        return _kill_apply_after(vm, 0.1)
+    return vm.run('rm -f /run/lab-steps; mkfifo /run/lab-steps; '
+                  'latencyctl apply > /dev/null 2> /run/lab-steps & p=$!; i=0; '
+                  'while read -r line; do case $line in *": ["*/*"] "*) i=$((i + 1));; esac; '
+                  f'[ $i = {step} ] && kill -9 $p && echo killed && break; done < /run/lab-steps; '
+                  'wait $p; echo $?', timeout=300)
+
+
 def _apply_when_free(vm, t):
     """Applies again. The update-grub that the killed one had started may hold the lock a while."""
     for _ in range(60):
@@ -36,13 +48,11 @@ def _apply_when_free(vm, t):
 
 
 def _originals(vm):
-    """The kept originals, without what apply may rightly add: later targets."""
-    document = json.loads(vm.read(ORIGINALS))
-    return {key: value for key, value in document.items()}
+    return json.loads(vm.read(ORIGINALS))
 
 
 def _lost_originals(before, after):
-    """What is in `before` and not, or differently, in `after`; lists as sets of entries."""
+    """What is in `before` and not, or differently, in `after`; more targets may have come."""
     lost = []
     for key, value in before.items():
         if isinstance(value, list):
@@ -56,17 +66,17 @@ def _lost_originals(before, after):
     return lost
 
 
-def _killed_at_run_time(fraction):
+def _killed_at_run_time(part):
     def test(vm, t):
         before = _originals(vm)
         _perturb(vm)
-        seconds = float(vm.run('TIMEFORMAT=%R; time latencyctl apply > /dev/null 2>&1',
-                               timeout=200).err.split()[-1])
-        _perturb(vm)
-        result = _kill_apply_after(vm, fraction * seconds)
-        t.note(f'apply takes {seconds:.1f} s; killed after {fraction * seconds:.1f} s: '
-               f'{"killed" if "killed" in result.out else "it had ended"}')
-        t.equal(_apply_when_free(vm, t).status, 0, 'exit status of the second apply')
+        steps = len(json.loads(vm.run('latencyctl plan --json').out)['steps'])
+        t.check(steps >= 5, f'only {steps} steps to be killed in')
+        result = _kill_apply_at_step(vm, round(part * steps))
+        t.check('killed' in result.out, f'apply had ended before it could be killed\n{result}')
+        t.note(f'killed after {round(part * steps)} of {steps} steps')
+        second = _apply_when_free(vm, t)
+        t.equal(second.status, 0, f'exit status of the second apply\n{second}\n')
         expect_exit(t, vm.run('latencyctl status'), 0)
         t.empty(kernel.unverified(vm), 'not as the document wants it')
         t.empty(_lost_originals(before, _originals(vm)), 'originals lost')
@@ -93,9 +103,9 @@ def _killed_at_boot_phase(seconds):
     return test
 
 
-for _fraction in RUNTIME_MOMENTS:
-    lab_test(f'kill -9 at {_fraction:.0%} of a runtime apply, then apply: converged, originals '
-             'intact', 'verified')(_killed_at_run_time(_fraction))
+for _part in RUNTIME_MOMENTS:
+    lab_test(f'kill -9 of a runtime apply after {_part:.0%} of its steps, then apply: converged, '
+             'originals intact', 'verified')(_killed_at_run_time(_part))
 for _seconds in BOOT_MOMENTS_S:
     lab_test(f'kill -9 after {_seconds} s of a boot apply, then apply and revert: the stock files',
              'rt-installed', timeout=500)(_killed_at_boot_phase(_seconds))

@@ -1,10 +1,10 @@
 """The main job, shown: a stock machine becomes verified and is measured, by latencyctl alone."""
 
+import io
 import json
 import shutil
 import sys
 import tarfile
-import io
 import time
 
 from . import product, snapshots

@@ -130,10 +130,13 @@ class Run:
             if state == 'waiting' and (not parent or self.needed[parent] == 'done'):
                 self.needed[name] = 'busy'
                 return name, True
-        for case in self.cases:
-            if case.state == 'waiting' and self.needed[case.start] == 'done':
-                case.state = 'busy'
-                return case, True
+        ready = [case for case in self.cases
+                 if case.state == 'waiting' and self.needed[case.start] == 'done']
+        if ready:
+            # The long ones first, so that none is left over at the end with one VM running.
+            case = max(ready, key=lambda case: case.timeout)
+            case.state = 'busy'
+            return case, True
         return None, any(case.state == 'waiting' for case in self.cases)
 
     def make(self, name):
