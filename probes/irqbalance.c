@@ -19,7 +19,9 @@
 
 #include "probes/probe.h"
 
-#define WAIT_MS	   1000
+/* irqbalance answers nobody while it rescans, which it does for a whole interval (10 s as it comes)
+ * after each thing it is told. */
+#define WAIT_MS	   15000
 #define ANSWER_MAX 65536
 #define KEPT	   "/.latencyd-capture/irqbalance-setup"
 #define UNIT	   "irqbalance.service"

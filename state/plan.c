@@ -170,17 +170,17 @@ static int plan_boot(const struct desired *d, const struct observed *o,
 }
 
 /* A removed argument that the running kernel still has goes away with the next boot. */
-static int removal_needs_boot(const struct observed *o, const struct plan *p)
+static bool removal_needs_boot(const struct observed *o, const struct plan *p)
 {
 	_cleanup_cmdline_ struct cmdline running = { 0 };
 
 	if (!fact_known(&o->cmdline) || cmdline_parse(o->cmdline.text, &running) < 0)
-		return 0;
+		return false;
 	for (size_t i = 0; i < p->n_steps; i++)
 		if (p->steps[i].kind == STEP_BOOT_ARG && !p->steps[i].want &&
 		    cmdline_get(&running, p->steps[i].target))
-			return 1;
-	return 0;
+			return true;
+	return false;
 }
 
 static int plan_reboot(const struct desired *d, const struct observed *o, struct plan *p)
@@ -190,7 +190,8 @@ static int plan_reboot(const struct desired *d, const struct observed *o, struct
 
 	if (k < 0)
 		return k;
-	p->needs_reboot = removal_needs_boot(o, p);
+	p->drops_running_args = removal_needs_boot(o, p);
+	p->needs_reboot = p->drops_running_args;
 	for (size_t i = 0; i < r.n_settings; i++)
 		p->needs_reboot |= r.settings[i].needs_boot &&
 				   (r.settings[i].verdict == VERDICT_PENDING_REBOOT ||

@@ -75,6 +75,7 @@ struct plan {
 	size_t n_steps;
 	struct boot_intent boot;
 	bool needs_reboot; /* STEP_REBOOT is its last step */
+	bool drops_running_args; /* removes arguments that the running kernel was booted with */
 };
 
 #define _cleanup_plan_ _cleanup_(plan_done)

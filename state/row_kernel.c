@@ -69,7 +69,9 @@ static const struct observed_kernel *newest_rt_kernel(const struct observed *o)
 	for (size_t i = 0; i < o->boot.n_kernels; i++) {
 		const struct observed_kernel *k = &o->boot.kernels[i];
 
-		if (!k->entry_id || kernel_config(k, "CONFIG_PREEMPT_RT") != 1)
+		/* the id goes between single quotes in the drop-in */
+		if (!k->entry_id || strchr(k->entry_id, '\'') ||
+		    kernel_config(k, "CONFIG_PREEMPT_RT") != 1)
 			continue;
 		if (!best || strverscmp(k->version, best->version) > 0)
 			best = k;
