@@ -141,8 +141,8 @@ static int run_rounds(const struct sysroot *root, struct desired *d, unsigned al
 		c->plan = (struct plan){ 0 };
 		r = look_and_plan(root, d, c, e);
 		same = r == 0 && plan_same_steps(&before, &c->plan);
-		/* Once the arguments are out of the boot entry nothing shows that the running kernel
-		 * has them only from us. */
+		/* Once the arguments are out of the boot entry nothing shows that the running
+		 * kernel has them only from us. */
 		if (r == 0 && before.drops_running_args)
 			c->plan.needs_reboot = c->plan.drops_running_args = true;
 		plan_done(&before);

@@ -13,10 +13,10 @@ const char *run_verdict_name(enum run_verdict v); /* "PASS" */
 int run_verdict_exit_code(enum run_verdict v);
 
 struct run {
-	char *id;             /* "20261122T164500Z-smoke" */
-	char *directory;      /* /var/lib/latencyd/runs/ID */
+	char *id;	 /* "20261122T164500Z-smoke" */
+	char *directory; /* /var/lib/latencyd/runs/ID */
 	enum run_verdict verdict;
-	char *sentence;       /* the verdict in one sentence, with its reason codes */
+	char *sentence;	       /* the verdict in one sentence, with its reason codes */
 	struct json_t *result; /* result.json, version 1 */
 };
 void run_done(struct run *r);
@@ -29,7 +29,8 @@ typedef void (*measure_progress_fn)(unsigned elapsed_s, unsigned duration_s, voi
  * live machine and keeps the result in runs/ID/. Not started unless the machine is verified now:
  * -EPERM with *e listing the settings that are not. Judged again at the end (and each second
  * while it runs): drift makes it INCONCLUSIVE with the setting and the time. Otherwise 0 with *ret
- * filled, whatever the verdict (a tool that is missing or prints its usage is RUN_ERROR), or -errno.
+ * filled, whatever the verdict (a tool that is missing or prints its usage is RUN_ERROR), or
+ * -errno.
  */
 int measure_run(const struct sysroot *root, struct desired *d, unsigned duration_s,
 		measure_progress_fn progress, void *userdata, struct run *ret, struct error *e);

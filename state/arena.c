@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 
-#define ALIGNMENT _Alignof(max_align_t)
+#define ALIGNMENT   _Alignof(max_align_t)
 #define FIRST_CHUNK 4096
 
 struct arena_chunk {

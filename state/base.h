@@ -10,16 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define printf_like(fmt, first) __attribute__((format(printf, fmt, first)))
-#define _cleanup_(fn) __attribute__((cleanup(fn)))
+#define _cleanup_(fn)		__attribute__((cleanup(fn)))
 
 /* Hand an owned pointer or fd over: the variable's cleanup then does nothing. */
-#define take_ptr(p)                                                                                \
-	({                                                                                         \
-		__auto_type taken_ = (p);                                                          \
-		(p) = NULL;                                                                        \
-		taken_;                                                                            \
+#define take_ptr(p)                       \
+	({                                \
+		__auto_type taken_ = (p); \
+		(p) = NULL;               \
+		taken_;                   \
 	})
 
 static inline int take_fd(int *fd)
@@ -47,8 +47,8 @@ static inline void fclosep_(FILE **f)
 		fclose(*f);
 }
 
-#define _cleanup_free_ _cleanup_(freep_)
-#define _cleanup_close_ _cleanup_(closep_)
+#define _cleanup_free_	 _cleanup_(freep_)
+#define _cleanup_close_	 _cleanup_(closep_)
 #define _cleanup_fclose_ _cleanup_(fclosep_)
 
 static inline bool streq(const char *a, const char *b)

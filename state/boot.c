@@ -7,11 +7,11 @@
 #include <errno.h>
 
 #define CMDLINE_VARIABLE "GRUB_CMDLINE_LINUX_DEFAULT"
-#define DROP_IN_START CMDLINE_VARIABLE "=\"$" CMDLINE_VARIABLE " "
-#define DEFAULT_START "GRUB_DEFAULT='"
+#define DROP_IN_START	 CMDLINE_VARIABLE "=\"$" CMDLINE_VARIABLE " "
+#define DEFAULT_START	 "GRUB_DEFAULT='"
 
-int boot_intent_add(struct arena *a, struct boot_intent *b, const struct setting *s, const char *key,
-		    const char *value)
+int boot_intent_add(struct arena *a, struct boot_intent *b, const struct setting *s,
+		    const char *key, const char *value)
 {
 	struct cmdline_arg *arg = arena_grow(a, &b->args, &b->n_args, sizeof(*b->args));
 	const struct setting **owner = arena_grow(a, &b->owners, &b->n_owners, sizeof(*b->owners));
@@ -30,8 +30,9 @@ char *boot_drop_in_render(struct arena *a, const struct boot_intent *b)
 
 	if (!b->n_args && !b->default_entry)
 		return NULL;
-	text = arena_strdup(a, "# Written by latencyd from its document. \"latencyctl apply\" changes "
-			       "this file,\n# \"latencyctl revert\" removes it; edits are lost.\n");
+	text = arena_strdup(a,
+			    "# Written by latencyd from its document. \"latencyctl apply\" changes "
+			    "this file,\n# \"latencyctl revert\" removes it; edits are lost.\n");
 	for (size_t i = 0; text && i < b->n_args; i++)
 		text = arena_printf(a, "%s%s%s%s%s", text, i ? " " : DROP_IN_START, b->args[i].key,
 				    b->args[i].value ? "=" : "",
@@ -156,8 +157,7 @@ static bool value_has_key(const char *p, const char *key)
 
 static bool source_sets(const char *text, const char *key)
 {
-	for (; *text; text += text[strcspn(text, "\n")] ? strcspn(text, "\n") + 1 :
-							  strlen(text)) {
+	for (; *text; text += text[strcspn(text, "\n")] ? strcspn(text, "\n") + 1 : strlen(text)) {
 		const char *value = cmdline_assignment(text);
 
 		if (value && value_has_key(value, key))
@@ -206,7 +206,8 @@ static bool key_equal(const struct cmdline *next, const struct boot_intent *b, c
 	return !have && !want;
 }
 
-/* Where a source cannot be read, what the entry has more of @key than our drop-in comes from there. */
+/* Where a source cannot be read, what the entry has more of @key than our drop-in comes from there.
+ */
 static const char *unreadable_source(const struct boot_view *view, const struct observed *o,
 				     const char *key)
 {

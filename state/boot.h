@@ -8,15 +8,16 @@
 #include "state/plan.h"
 
 struct boot_view {
-	bool known;          /* the next boot's arguments could be read */
+	bool known;	     /* the next boot's arguments could be read */
 	struct cmdline next; /* them */
 	struct cmdline ours; /* the arguments of our drop-in; empty without one */
-	const char *ours_default; /* its GRUB_DEFAULT, or NULL; lives in the observed arena's text */
+	const char
+		*ours_default; /* its GRUB_DEFAULT, or NULL; lives in the observed arena's text */
 	struct arena arena;
 };
 
 enum boot_key {
-	BOOT_KEY_OK,       /* the next boot has exactly what is wanted */
+	BOOT_KEY_OK,	   /* the next boot has exactly what is wanted */
 	BOOT_KEY_MISSING,  /* it has not, and we may set it */
 	BOOT_KEY_CONFLICT, /* it has another value, from a file that is not ours */
 };
@@ -26,7 +27,8 @@ void boot_view_done(struct boot_view *view);
 /* -ENOMEM only; what does not parse leaves view->known false. */
 int boot_view_init(const struct observed *o, struct boot_view *ret);
 
-/* How @key of the intent stands. *ret_source (may be NULL): the foreign file that sets it, or NULL. */
+/* How @key of the intent stands. *ret_source (may be NULL): the foreign file that sets it, or NULL.
+ */
 enum boot_key boot_key_state(const struct boot_view *view, const struct boot_intent *b,
 			     const struct observed *o, const char *key, const char **ret_source);
 

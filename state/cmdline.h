@@ -45,14 +45,15 @@ char *cmdline_format(const struct cmdline *c);
  * keys is in cmdline.c; an unknown key is CMDLINE_TEXT.
  */
 enum cmdline_kind {
-	CMDLINE_TEXT,     /* string equality, last wins */
-	CMDLINE_CPUS,     /* nohz_full=, rcu_nocbs=, irqaffinity=: a cpulist */
+	CMDLINE_TEXT,	  /* string equality, last wins */
+	CMDLINE_CPUS,	  /* nohz_full=, rcu_nocbs=, irqaffinity=: a cpulist */
 	CMDLINE_FLAGCPUS, /* isolcpus=: flags before the list; flags and list compare as sets */
-	CMDLINE_POOL,     /* hugepagesz=/hugepages= pairs accumulate, in order */
+	CMDLINE_POOL,	  /* hugepagesz=/hugepages= pairs accumulate, in order */
 };
 enum cmdline_kind cmdline_kind(const char *key);
 
-/* Semantic equality of two values of @key (NULL is a bare flag). @n_cpus as in cpuset_parse_list. */
+/* Semantic equality of two values of @key (NULL is a bare flag). @n_cpus as in cpuset_parse_list.
+ */
 bool cmdline_value_equal(const char *key, const char *a, const char *b, unsigned n_cpus);
 
 /* isolcpus= split: *ret_flags is a bit set of enum isolcpus_flag. Without flags the kernel means
@@ -67,16 +68,16 @@ int cmdline_parse_isolcpus(const char *value, unsigned n_cpus, unsigned *ret_fla
 
 /*
  * The huge page pools a command line asks for: pairs in order; a `hugepages=` before any
- * `hugepagesz=` belongs to the default size. nodes[] for `hugepages=0:4,1:2`. What the kernel ignores
- * (a second count for a size, a count after a size that is none) is left out.
+ * `hugepagesz=` belongs to the default size. nodes[] for `hugepages=0:4,1:2`. What the kernel
+ * ignores (a second count for a size, a count after a size that is none) is left out.
  */
 struct hugepage_request {
 	uint64_t size_kib; /* 0: the default size, when default_hugepagesz= does not say it */
-	uint64_t count;    /* total, or 0 when per node */
+	uint64_t count;	   /* total, or 0 when per node */
 	struct {
 		unsigned node;
 		uint64_t count;
-	} *nodes;
+	} * nodes;
 	size_t n_nodes;
 };
 /* -ENOMEM only. */

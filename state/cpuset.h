@@ -1,7 +1,8 @@
 #pragma once
 /*
  * Sets of CPU (or node) numbers of any size, and the kernel's two ways of writing them.
- * Grammar: Linux Documentation/admin-guide/kernel-parameters.rst ("cpu lists") and lib/bitmap-str.c.
+ * Grammar: Linux Documentation/admin-guide/kernel-parameters.rst ("cpu lists") and
+ * lib/bitmap-str.c.
  */
 #include <stdint.h>
 
@@ -17,13 +18,13 @@ struct cpuset {
 #define CPUSET_MAX 65535U
 
 void cpuset_done(struct cpuset *s);
-int cpuset_add(struct cpuset *s, unsigned cpu);                    /* -ENOMEM, -ERANGE */
+int cpuset_add(struct cpuset *s, unsigned cpu); /* -ENOMEM, -ERANGE */
 int cpuset_add_range(struct cpuset *s, unsigned first, unsigned last);
 void cpuset_remove(struct cpuset *s, unsigned cpu);
-int cpuset_copy(struct cpuset *ret, const struct cpuset *s);       /* ret: uninitialised or zeroed */
-int cpuset_or(struct cpuset *s, const struct cpuset *other);       /* s |= other */
-void cpuset_and(struct cpuset *s, const struct cpuset *other);     /* s &= other */
-void cpuset_andnot(struct cpuset *s, const struct cpuset *other);  /* s &= ~other */
+int cpuset_copy(struct cpuset *ret, const struct cpuset *s);	  /* ret: uninitialised or zeroed */
+int cpuset_or(struct cpuset *s, const struct cpuset *other);	  /* s |= other */
+void cpuset_and(struct cpuset *s, const struct cpuset *other);	  /* s &= other */
+void cpuset_andnot(struct cpuset *s, const struct cpuset *other); /* s &= ~other */
 
 bool cpuset_has(const struct cpuset *s, unsigned cpu);
 bool cpuset_empty(const struct cpuset *s);
@@ -35,7 +36,7 @@ size_t cpuset_count(const struct cpuset *s);
 long cpuset_next(const struct cpuset *s, unsigned from);
 long cpuset_last(const struct cpuset *s); /* or -1 */
 
-#define cpuset_for_each(cpu, s)                                                                    \
+#define cpuset_for_each(cpu, s) \
 	for (long cpu = cpuset_next((s), 0); cpu >= 0; cpu = cpuset_next((s), (unsigned)cpu + 1))
 
 /*
@@ -51,7 +52,8 @@ int cpuset_parse_list(const char *text, unsigned n_cpus, struct cpuset *ret);
  * leading zeros or `0x`. Errors as above. */
 int cpuset_parse_mask(const char *text, struct cpuset *ret);
 
-/* malloc()ed text with ranges, never expanded: "0-3,8"; "" for the empty set. NULL: out of memory. */
+/* malloc()ed text with ranges, never expanded: "0-3,8"; "" for the empty set. NULL: out of memory.
+ */
 char *cpuset_format_list(const struct cpuset *s);
 
 /* malloc()ed mask of 32-bit hex groups, covering at least @n_cpus bits, as /proc/irq wants it. */

@@ -34,11 +34,11 @@ struct desired_measure {
 struct desired {
 	struct arena arena;
 	const char *source; /* the file's name, for errors */
-	char *digest;       /* FNV-1a 64 of the document's bytes, hex: the fingerprint's document hash */
+	char *digest; /* FNV-1a 64 of the document's bytes, hex: the fingerprint's document hash */
 
 	struct cpuset isolated; /* freed by desired_done() */
-	bool isolated_auto;     /* `isolated: auto`: desired_resolve() fills the set */
-	bool allow_cpu0;        /* `cpus: {allow_cpu0: true}`: said twice */
+	bool isolated_auto;	/* `isolated: auto`: desired_resolve() fills the set */
+	bool allow_cpu0;	/* `cpus: {allow_cpu0: true}`: said twice */
 	struct mark isolated_at;
 	struct cpuset housekeeping; /* possible - isolated; filled by desired_resolve() */
 

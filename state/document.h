@@ -10,8 +10,8 @@ enum yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
 struct yaml_node {
 	enum yaml_kind kind;
 	struct mark at;
-	const char *text;  /* YAML_SCALAR: its value; never NULL there */
-	bool plain;        /* a scalar without quotes: `off`, `poll`, 3 */
+	const char *text;	  /* YAML_SCALAR: its value; never NULL there */
+	bool plain;		  /* a scalar without quotes: `off`, `poll`, 3 */
 	struct yaml_node **items; /* YAML_SEQUENCE, and the values of a YAML_MAPPING */
 	struct yaml_node **keys;  /* YAML_MAPPING: scalars, unique */
 	size_t n_items;
@@ -37,9 +37,10 @@ int doc_error(struct doc *doc, const struct yaml_node *node, const char *fmt, ..
 int doc_choice(struct doc *doc, const struct yaml_node *node, const char *const *names, int *ret);
 int doc_unsigned(struct doc *doc, const struct yaml_node *node, uint64_t min, uint64_t max,
 		 uint64_t *ret);
-int doc_bool(struct doc *doc, const struct yaml_node *node, bool *ret); /* true/false/yes/no/on/off */
+int doc_bool(struct doc *doc, const struct yaml_node *node,
+	     bool *ret); /* true/false/yes/no/on/off */
 int doc_string(struct doc *doc, const struct yaml_node *node, const char **ret); /* not empty */
-int doc_size_kib(struct doc *doc, const struct yaml_node *node, uint64_t *ret);  /* 1G, 2M */
+int doc_size_kib(struct doc *doc, const struct yaml_node *node, uint64_t *ret);	 /* 1G, 2M */
 
 /* One key of a mapping: @parse reads the value into @target (whatever the caller fills). */
 struct doc_key {

@@ -10,7 +10,7 @@
 #include "state/arena.h"
 
 struct grub_entry {
-	const char *id;      /* own id (--id or $menuentry_id_option), or the title without one */
+	const char *id; /* own id (--id or $menuentry_id_option), or the title without one */
 	const char *title;
 	const char *path;    /* "submenu-id>id", or the id alone at top level; a `>` of an id is
 			      * doubled */
@@ -18,15 +18,15 @@ struct grub_entry {
 	const char *kernel;  /* "/boot/vmlinuz-6.1.0-56-rt-amd64"; NULL without a linux line */
 	const char *cmdline; /* what follows the kernel on the linux line, GRUB's quoting undone; a
 			      * variable whose value cannot be told is "${name}" */
-	bool recovery;       /* its arguments contain `single` or `recovery` */
+	bool recovery;	     /* its arguments contain `single` or `recovery` */
 };
 
 /* One line of a menu: a submenu or an entry. */
 struct grub_item {
-	const char *id;    /* the title without one */
+	const char *id; /* the title without one */
 	const char *title;
-	size_t parent;     /* items[] of the submenu that holds it, or GRUB_TOP */
-	size_t entry;      /* entries[], or GRUB_SUBMENU */
+	size_t parent; /* items[] of the submenu that holds it, or GRUB_TOP */
+	size_t entry;  /* entries[], or GRUB_SUBMENU */
 };
 #define GRUB_TOP     SIZE_MAX
 #define GRUB_SUBMENU SIZE_MAX
@@ -35,12 +35,12 @@ struct grub_config {
 	struct arena arena;
 	struct grub_entry *entries; /* in order of appearance, submenus flattened */
 	size_t n_entries;
-	struct grub_item *items;    /* submenus and entries, in order of appearance */
+	struct grub_item *items; /* submenus and entries, in order of appearance */
 	size_t n_items;
-	const char *default_entry;  /* text given to `set default=` in the branch without next_entry;
-				     * "${saved_entry}" if that is all */
-	bool default_is_saved;      /* `set default="${saved_entry}"`; default_entry is then for an
-				     * environment without saved_entry */
+	const char *default_entry; /* text given to `set default=` in the branch without next_entry;
+				    * "${saved_entry}" if that is all */
+	bool default_is_saved;	   /* `set default="${saved_entry}"`; default_entry is then for an
+				    * environment without saved_entry */
 };
 
 #define _cleanup_grub_ _cleanup_(grub_config_done)
@@ -48,8 +48,8 @@ struct grub_config {
 void grub_config_done(struct grub_config *c);
 
 /* -EINVAL with *e for text that has no menu entry, unbalanced blocks or quotes, or that takes its
- * entries from BLS files (`blscfg`); -ENOMEM. Files it sources are not seen, and entries inside `if`
- * are taken as there. */
+ * entries from BLS files (`blscfg`); -ENOMEM. Files it sources are not seen, and entries inside
+ * `if` are taken as there. */
 struct error;
 int grub_config_parse(const char *text, struct grub_config *ret, struct error *e);
 

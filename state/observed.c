@@ -21,8 +21,8 @@ void observed_done(struct observed *o)
 const char *fact_state_name(enum fact_state s)
 {
 	static const char *const names[] = {
-		[FACT_UNPROBED] = "not probed", [FACT_KNOWN] = "known",
-		[FACT_ABSENT] = "absent",	[FACT_DENIED] = "denied",
+		[FACT_UNPROBED] = "not probed",	  [FACT_KNOWN] = "known",
+		[FACT_ABSENT] = "absent",	  [FACT_DENIED] = "denied",
 		[FACT_UNREADABLE] = "unreadable",
 	};
 
@@ -93,7 +93,8 @@ const struct fact *observed_file(const struct observed *o, const char *path)
 bool file_pattern_match(const char *pattern, const char *path)
 {
 	for (; *pattern; pattern++) {
-		/* A `*` in the path is where a listing failed: that is a fact of this pattern too. */
+		/* A `*` in the path is where a listing failed: that is a fact of this pattern too.
+		 */
 		if (*pattern != '*' || *path == '*') {
 			if (*pattern != *path++)
 				return false;

@@ -1,7 +1,7 @@
 /*
  * plan_make(): the boot arguments of all rows against the next boot's entry, then each row's
- * run-time steps, sorted by kind. A step exists only where judge() sees a difference, so a converged
- * machine gives an empty plan.
+ * run-time steps, sorted by kind. A step exists only where judge() sees a difference, so a
+ * converged machine gives an empty plan.
  */
 #include "state/plan.h"
 
@@ -11,16 +11,11 @@
 #include "state/row.h"
 
 static const char *const step_kind_names[_STEP_KIND_MAX] = {
-	[STEP_PACKAGE] = "package",
-	[STEP_BOOT_DEFAULT] = "boot-default",
-	[STEP_BOOT_ARG] = "boot-arg",
-	[STEP_SERVICE] = "service",
-	[STEP_IRQBALANCE] = "irqbalance",
-	[STEP_KERNEL_FILE] = "kernel-file",
-	[STEP_HUGEPAGES] = "hugepages",
-	[STEP_MOUNT] = "mount",
-	[STEP_THREAD] = "thread",
-	[STEP_IRQ] = "irq",
+	[STEP_PACKAGE] = "package",	  [STEP_BOOT_DEFAULT] = "boot-default",
+	[STEP_BOOT_ARG] = "boot-arg",	  [STEP_SERVICE] = "service",
+	[STEP_IRQBALANCE] = "irqbalance", [STEP_KERNEL_FILE] = "kernel-file",
+	[STEP_HUGEPAGES] = "hugepages",	  [STEP_MOUNT] = "mount",
+	[STEP_THREAD] = "thread",	  [STEP_IRQ] = "irq",
 	[STEP_REBOOT] = "reboot",
 };
 
@@ -87,9 +82,9 @@ static int boot_arg_step(struct plan *p, const struct setting *s, const struct b
 
 	if (!now || !want)
 		return -ENOMEM;
-	return plan_step(p, s, STEP_BOOT_ARG, key, *now ? now : NULL, *want ? want : NULL) ?
-		       0 :
-		       -ENOMEM;
+	return plan_step(p, s, STEP_BOOT_ARG, key, *now ? now : NULL, *want ? want : NULL)
+		       ? 0
+		       : -ENOMEM;
 }
 
 /* Every row's arguments, less those that a file of the administrator's sets. */
@@ -152,8 +147,8 @@ static int plan_boot(const struct desired *d, const struct observed *o,
 	if (r < 0 || !view->known)
 		return r;
 	/* As the row judges it: what counts is the entry that the next boot takes. */
-	if (p->boot.default_entry ? !same_text(p->boot.default_entry, o->boot.next_entry_id) :
-				    view->ours_default != NULL) {
+	if (p->boot.default_entry ? !same_text(p->boot.default_entry, o->boot.next_entry_id)
+				  : view->ours_default != NULL) {
 		if (!plan_step(p, setting_by_name("kernel"), STEP_BOOT_DEFAULT, "GRUB_DEFAULT",
 			       o->boot.next_entry_id, p->boot.default_entry))
 			return -ENOMEM;

@@ -13,16 +13,16 @@ struct setting;
 /* In the order of execution: first what takes other programs' hands off, then boot files (slow, no
  * effect on the running machine), then the running kernel, widening before narrowing. */
 enum step_kind {
-	STEP_PACKAGE,      /* install the package named by target */
+	STEP_PACKAGE,	   /* install the package named by target */
 	STEP_BOOT_DEFAULT, /* make the entry `want` GRUB's default */
-	STEP_BOOT_ARG,     /* target=key, now/want=value; want NULL removes it */
-	STEP_SERVICE,      /* stop and disable the unit named by target */
+	STEP_BOOT_ARG,	   /* target=key, now/want=value; want NULL removes it */
+	STEP_SERVICE,	   /* stop and disable the unit named by target */
 	STEP_IRQBALANCE,   /* tell irqbalance to leave the CPUs of `want` alone */
 	STEP_KERNEL_FILE,  /* write `want` into the file target */
-	STEP_HUGEPAGES,    /* write `want` into a node's nr_hugepages (target), with retries */
-	STEP_MOUNT,        /* mount hugetlbfs at target with pagesize=`want` */
-	STEP_THREAD,       /* number=pid, name=comm: policy/priority, or CPUs from `want` */
-	STEP_IRQ,          /* number=IRQ: write the list `want` into target, check effective */
+	STEP_HUGEPAGES,	   /* write `want` into a node's nr_hugepages (target), with retries */
+	STEP_MOUNT,	   /* mount hugetlbfs at target with pagesize=`want` */
+	STEP_THREAD,	   /* number=pid, name=comm: policy/priority, or CPUs from `want` */
+	STEP_IRQ,	   /* number=IRQ: write the list `want` into target, check effective */
 	STEP_REBOOT,
 	_STEP_KIND_MAX
 };
@@ -39,11 +39,11 @@ enum disruption {
 
 /* How a kernel file's value is compared before and after the write. */
 enum value_kind {
-	VALUE_NUMBER,  /* decimal, sign allowed */
-	VALUE_LIST,    /* a cpulist */
-	VALUE_MASK,    /* a hex mask */
-	VALUE_CHOICE,  /* "always [madvise] never": the bracketed word */
-	VALUE_TEXT,    /* white space folded */
+	VALUE_NUMBER, /* decimal, sign allowed */
+	VALUE_LIST,   /* a cpulist */
+	VALUE_MASK,   /* a hex mask */
+	VALUE_CHOICE, /* "always [madvise] never": the bracketed word */
+	VALUE_TEXT,   /* white space folded */
 };
 
 struct step {
@@ -54,11 +54,11 @@ struct step {
 	const char *now;    /* NULL: absent or not known */
 	const char *want;   /* NULL: to be removed */
 	enum value_kind value_kind; /* STEP_KERNEL_FILE */
-	unsigned number;            /* IRQ number or pid */
-	const char *name;           /* IRQ or thread name; "" otherwise */
-	uint64_t size_kib;          /* STEP_MOUNT: page size */
-	bool set_affinity;          /* STEP_THREAD: `want` is a cpulist; else policy and priority */
-	int policy, priority;       /* STEP_THREAD */
+	unsigned number;	    /* IRQ number or pid */
+	const char *name;	    /* IRQ or thread name; "" otherwise */
+	uint64_t size_kib;	    /* STEP_MOUNT: page size */
+	bool set_affinity;	    /* STEP_THREAD: `want` is a cpulist; else policy and priority */
+	int policy, priority;	    /* STEP_THREAD */
 };
 
 /* Everything the boot entry shall have of ours: what the drop-in is rendered from. */
@@ -74,14 +74,14 @@ struct plan {
 	struct step *steps;
 	size_t n_steps;
 	struct boot_intent boot;
-	bool needs_reboot; /* STEP_REBOOT is its last step */
+	bool needs_reboot;	 /* STEP_REBOOT is its last step */
 	bool drops_running_args; /* removes arguments that the running kernel was booted with */
 };
 
 #define _cleanup_plan_ _cleanup_(plan_done)
 void plan_done(struct plan *p);
 
-const char *step_kind_name(enum step_kind k);   /* "boot-arg" */
+const char *step_kind_name(enum step_kind k);	/* "boot-arg" */
 const char *disruption_name(enum disruption d); /* "irq-reshuffle" */
 
 /* -ENOMEM only. @d must be resolved. A converged machine gives no step. */
@@ -92,8 +92,8 @@ struct step *plan_step(struct plan *p, const struct setting *s, enum step_kind k
 		       const char *target, const char *now, const char *want);
 
 /* Used by the rows: @key=@value (NULL: a flag) belongs into the boot entry. */
-int boot_intent_add(struct arena *a, struct boot_intent *b, const struct setting *s, const char *key,
-		    const char *value);
+int boot_intent_add(struct arena *a, struct boot_intent *b, const struct setting *s,
+		    const char *key, const char *value);
 
 /*
  * The drop-in's text (arena) for this intent, and its reading back: the arguments of ours in a

@@ -156,11 +156,11 @@ int judge_cmdline(const struct observed *o, struct report *r, struct setting_ver
 	arg = cmdline_get(&c, key);
 	if (arg && cmdline_value_equal(key, arg->value, value, o->n_cpus))
 		return 0;
-	return verdict_worsen(r, v, VERDICT_PENDING_REBOOT,
-			      "the running kernel was booted %s%s%s%s%s%s", arg ? "with " : "without ",
-			      key, arg ? (arg->value ? "=" : "") : (value ? "=" : ""),
-			      arg ? (arg->value ? arg->value : "") : (value ? value : ""),
-			      arg && value ? ", not " : "", arg && value ? value : "");
+	return verdict_worsen(
+		r, v, VERDICT_PENDING_REBOOT, "the running kernel was booted %s%s%s%s%s%s",
+		arg ? "with " : "without ", key, arg ? (arg->value ? "=" : "") : (value ? "=" : ""),
+		arg ? (arg->value ? arg->value : "") : (value ? value : ""),
+		arg && value ? ", not " : "", arg && value ? value : "");
 }
 
 static bool text_equal_folded(const char *a, const char *b)

@@ -12,7 +12,7 @@
 #include "state/row.h"
 #include "state/rows.h"
 
-#define ANY_NODE (-1)
+#define ANY_NODE     (-1)
 #define MOUNT_PREFIX "/dev/hugepages-"
 /* What the rest of the machine keeps at the very least. */
 #define ROOM_KIB (512 * 1024)
@@ -209,7 +209,8 @@ static int hugepages_intent(const struct setting *s, const void *value, const st
 /* The number after "Hugepagesize:" in /proc/meminfo, KiB. */
 static int default_size_kib(const struct observed *o, uint64_t *ret)
 {
-	const char *line = fact_known(&o->meminfo) ? strstr(o->meminfo.text, "Hugepagesize:") : NULL;
+	const char *line =
+		fact_known(&o->meminfo) ? strstr(o->meminfo.text, "Hugepagesize:") : NULL;
 	char *end;
 
 	if (!line)
@@ -283,8 +284,8 @@ static int judge_pool(const struct pool *pool, const struct observed *o, struct 
 	if (!item)
 		return -ENOMEM;
 	item->name = format_size_kib(&r->arena, pool->size_kib);
-	item->id = pool->node == ANY_NODE ? "all nodes" :
-					    arena_printf(&r->arena, "node%d", (int)pool->node);
+	item->id = pool->node == ANY_NODE ? "all nodes"
+					  : arena_printf(&r->arena, "node%d", (int)pool->node);
 	item->want = arena_printf(&r->arena, "%" PRIu64, pool->count);
 	if (!item->name || !item->id || !item->want)
 		return -ENOMEM;
@@ -344,8 +345,8 @@ static int judge_mounts(const struct hugepages_value *want, const struct observe
 		if (is_mounted(o, want->pools[i].size_kib))
 			continue;
 		size = format_size_kib(&r->arena, want->pools[i].size_kib);
-		k = verdict_worsen(r, v, VERDICT_DRIFTED, "no hugetlbfs is mounted with pagesize=%s",
-				   size ? size : "?");
+		k = verdict_worsen(r, v, VERDICT_DRIFTED,
+				   "no hugetlbfs is mounted with pagesize=%s", size ? size : "?");
 		if (k < 0)
 			return k;
 	}
@@ -390,8 +391,7 @@ static int plan_pool(const struct setting *s, const struct pool *pool, const str
 	/* Without a node the machine-wide file spreads the pages over the nodes. */
 	if (pool->node == ANY_NODE)
 		path = arena_printf(&p->arena,
-				    "/sys/kernel/mm/hugepages/hugepages-%" PRIu64
-				    "kB/nr_hugepages",
+				    "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/nr_hugepages",
 				    pool->size_kib);
 	else
 		path = find_pool(find_node(o, pool->node), pool->size_kib)->total.path;
@@ -399,9 +399,9 @@ static int plan_pool(const struct setting *s, const struct pool *pool, const str
 	if (!path || !want)
 		return -ENOMEM;
 	return plan_step(p, s, STEP_HUGEPAGES, path, arena_printf(&p->arena, "%" PRIu64, total),
-			 want) ?
-		       0 :
-		       -ENOMEM;
+			 want)
+		       ? 0
+		       : -ENOMEM;
 }
 
 static int hugepages_plan(const struct setting *s, const void *value, const struct desired *d,
@@ -434,7 +434,8 @@ static int hugepages_plan(const struct setting *s, const void *value, const stru
 
 const struct setting setting_hugepages = {
 	.name = "hugepages",
-	.summary = "Huge pages are reserved on their NUMA nodes and a hugetlbfs of that size is mounted",
+	.summary = "Huge pages are reserved on their NUMA nodes and a hugetlbfs of that size is "
+		   "mounted",
 	.doc = "Documentation/admin-guide/mm/hugetlbpage.rst",
 	.values = "[{size: 1G, count: N, node: N}, ...]",
 	.scope = SCOPE_BOTH,

@@ -1,7 +1,7 @@
 /*
  * idle: poll, or a C-state limit. `poll` is a boot argument and nothing else (it keeps every CPU
- * busy and hot, so a host has to say so). `{max_cstate: N}` limits both idle drivers at boot, and at
- * run time disables the deeper states of the isolated CPUs in cpuidle.
+ * busy and hot, so a host has to say so). `{max_cstate: N}` limits both idle drivers at boot, and
+ * at run time disables the deeper states of the isolated CPUs in cpuidle.
  */
 #include <errno.h>
 #include <inttypes.h>

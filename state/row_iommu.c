@@ -55,23 +55,26 @@ static int judge_group(const struct observed_iommu_group *g, struct report *r,
 		return 0;
 	v->live = g->type.text;
 	item->verdict = VERDICT_PENDING_REBOOT;
-	return verdict_worsen(r, v, VERDICT_PENDING_REBOOT, "IOMMU group %u is of type %s, not identity",
-			      g->number, g->type.text);
+	return verdict_worsen(r, v, VERDICT_PENDING_REBOOT,
+			      "IOMMU group %u is of type %s, not identity", g->number,
+			      g->type.text);
 }
 
 static int judge_no_iommu(const struct observed *o, struct report *r, struct setting_verdict *v)
 {
 	v->live = "none";
 	if (fact_known(&o->acpi_dmar) || fact_known(&o->acpi_ivrs))
-		return verdict_worsen(r, v, VERDICT_PENDING_REBOOT,
-				      "the firmware describes an IOMMU, but the running kernel drives none");
+		return verdict_worsen(
+			r, v, VERDICT_PENDING_REBOOT,
+			"the firmware describes an IOMMU, but the running kernel drives none");
 	if (o->acpi_dmar.state != FACT_ABSENT)
 		return verdict_unknown(r, v, &o->acpi_dmar);
 	if (o->acpi_ivrs.state != FACT_ABSENT)
 		return verdict_unknown(r, v, &o->acpi_ivrs);
-	return verdict_worsen(r, v, VERDICT_UNFIXABLE,
-			      "the firmware describes no IOMMU (no ACPI DMAR or IVRS table): turn on "
-			      "VT-d or AMD-Vi in the firmware set-up");
+	return verdict_worsen(
+		r, v, VERDICT_UNFIXABLE,
+		"the firmware describes no IOMMU (no ACPI DMAR or IVRS table): turn on "
+		"VT-d or AMD-Vi in the firmware set-up");
 }
 
 /* Another boot mends the groups only with the arguments of a driver that we know. */

@@ -14,7 +14,7 @@
 #include "state/rows.h"
 
 #define DEFAULT_AFFINITY "/proc/irq/default_smp_affinity"
-#define IRQBALANCE_UNIT "irqbalance.service"
+#define IRQBALANCE_UNIT	 "irqbalance.service"
 
 enum irqbalance_mode { IRQBALANCE_TOLD, IRQBALANCE_STOPPED };
 
@@ -124,9 +124,9 @@ static int judge_irq(const struct observed_irq *irq, enum irq_place place, const
 	}
 	if (refusal) {
 		item->verdict = VERDICT_NOT_APPLICABLE;
-		item->reason = arena_printf(&r->arena,
-					    "%s; it fired %" PRIu64 " times on isolated CPUs",
-					    refusal->message, irq->fired_isolated);
+		item->reason =
+			arena_printf(&r->arena, "%s; it fired %" PRIu64 " times on isolated CPUs",
+				     refusal->message, irq->fired_isolated);
 		return item->reason ? 0 : -ENOMEM;
 	}
 	item->verdict = VERDICT_DRIFTED;
@@ -188,7 +188,8 @@ static int judge_default(const struct desired *d, const struct observed *o, stru
 	if (fine)
 		return 0;
 	return verdict_worsen(r, v, VERDICT_DRIFTED,
-			      "new interrupts may start on isolated CPUs (%s is %s)", f->path, f->text);
+			      "new interrupts may start on isolated CPUs (%s is %s)", f->path,
+			      f->text);
 }
 
 /* 1 when irqbalance leaves the isolated CPUs alone (or is not there), 0, -ENODATA or -ENOMEM. */
@@ -199,8 +200,8 @@ static int irqbalance_is_told(const struct desired *d, const struct observed *o)
 
 	if (o->irqbalance_pid.state == FACT_ABSENT)
 		return 1;
-	k = fact_known(&o->irqbalance_pid) ? fact_list(&o->irqbalance_banned, o->n_cpus, &banned) :
-					     -ENODATA;
+	k = fact_known(&o->irqbalance_pid) ? fact_list(&o->irqbalance_banned, o->n_cpus, &banned)
+					   : -ENODATA;
 	if (k < 0)
 		return k == -ENOMEM ? k : -ENODATA;
 	return cpuset_subset(&d->isolated, &banned);
@@ -234,8 +235,8 @@ static int judge_irqbalance(const struct irq_value *value, const struct desired 
 		return told < 0 ? told : 0;
 	if (told < 0)
 		return verdict_unknown(r, v,
-				       fact_known(&o->irqbalance_pid) ? &o->irqbalance_banned :
-									&o->irqbalance_pid);
+				       fact_known(&o->irqbalance_pid) ? &o->irqbalance_banned
+								      : &o->irqbalance_pid);
 	return verdict_worsen(r, v, VERDICT_DRIFTED,
 			      "irqbalance (pid %s) may move interrupts to isolated CPUs: it leaves "
 			      "alone only CPUs %s",
@@ -271,10 +272,9 @@ static int plan_irqbalance(const struct setting *s, const struct irq_value *valu
 		if (!fact_known(&o->irqbalance_pid) && !fact_known(&o->irqbalance_enabled))
 			return 0;
 		return plan_step(p, s, STEP_SERVICE, IRQBALANCE_UNIT,
-				 fact_known(&o->irqbalance_pid) ? "running" : "enabled",
-				 "stopped") ?
-			       0 :
-			       -ENOMEM;
+				 fact_known(&o->irqbalance_pid) ? "running" : "enabled", "stopped")
+			       ? 0
+			       : -ENOMEM;
 	}
 	if (told != 0)
 		return 0;
@@ -346,8 +346,8 @@ static int irq_plan(const struct setting *s, const void *value, const struct des
 			continue;
 		target = irq_target(&p->arena, irq, d, o);
 		step = target ? plan_step(p, s, STEP_IRQ, irq->requested.path, irq->effective.text,
-					  target) :
-				NULL;
+					  target)
+			      : NULL;
 		if (!step)
 			return -ENOMEM;
 		step->number = irq->number;

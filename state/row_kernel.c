@@ -28,7 +28,8 @@ static int parse_package(struct doc *doc, const struct yaml_node *node, void *ta
 
 	if (r < 0)
 		return r;
-	/* Debian policy 5.6.1; it becomes an argument of apt-get, so a leading `-` must not pass. */
+	/* Debian policy 5.6.1; it becomes an argument of apt-get, so a leading `-` must not pass.
+	 */
 	if (value->package[0] == '-' || value->package[0] == '+' ||
 	    strspn(value->package, "abcdefghijklmnopqrstuvwxyz0123456789+-.") !=
 		    strlen(value->package))
@@ -124,9 +125,10 @@ static int judge_next_kernel(const struct kernel_value *want, const struct obser
 				   "the next boot runs %s, which is not real-time", v->next_boot);
 	if (rt < 0)
 		return verdict_unknown(r, v, next ? &next->config : NULL);
-	return verdict_set(r, v, VERDICT_UNFIXABLE,
-			   "no real-time kernel with a GRUB entry is installed: install one, or name "
-			   "its package in the document");
+	return verdict_set(
+		r, v, VERDICT_UNFIXABLE,
+		"no real-time kernel with a GRUB entry is installed: install one, or name "
+		"its package in the document");
 }
 
 static int kernel_judge(const struct setting *s, const void *value, const struct desired *d,
@@ -136,9 +138,8 @@ static int kernel_judge(const struct setting *s, const void *value, const struct
 	int k, rt = kernel_is_rt(o);
 
 	(void)s, (void)d;
-	v->want = want->package ?
-			  arena_printf(&r->arena, "PREEMPT_RT (%s)", want->package) :
-			  "PREEMPT_RT";
+	v->want = want->package ? arena_printf(&r->arena, "PREEMPT_RT (%s)", want->package)
+				: "PREEMPT_RT";
 	v->live = fact_show(&r->arena, &o->kernel_release);
 	if (!v->want || !v->live)
 		return -ENOMEM;
@@ -150,7 +151,8 @@ static int kernel_judge(const struct setting *s, const void *value, const struct
 	/* A reboot into the same ordinary kernel would mend nothing. */
 	v->needs_boot = !rt && fact_known(&o->boot.next_kernel) && newest_rt_kernel(o);
 	if (!rt) {
-		k = verdict_set(r, v, VERDICT_PENDING_REBOOT, "the running kernel is not PREEMPT_RT");
+		k = verdict_set(r, v, VERDICT_PENDING_REBOOT,
+				"the running kernel is not PREEMPT_RT");
 		if (k < 0)
 			return k;
 	}

@@ -100,14 +100,14 @@ static int judge_clocksource(const struct observed *o, struct report *r, struct 
 		return verdict_worsen(r, v, VERDICT_DRIFTED, "the clocksource is %s, not tsc",
 				      current->text);
 	if (!fact_known(observed_file(o, CLOCKSOURCE "available_clocksource")))
-		return verdict_unknown(r, v,
-				       observed_file(o, CLOCKSOURCE "available_clocksource"));
+		return verdict_unknown(r, v, observed_file(o, CLOCKSOURCE "available_clocksource"));
 	if (v->verdict == VERDICT_PENDING_REBOOT)
 		return 0; /* booting with tsc=reliable is what may bring it back */
-	return verdict_worsen(r, v, VERDICT_UNFIXABLE,
-			      "the clocksource is %s and the kernel does not offer tsc: it found it "
-			      "unstable",
-			      current->text);
+	return verdict_worsen(
+		r, v, VERDICT_UNFIXABLE,
+		"the clocksource is %s and the kernel does not offer tsc: it found it "
+		"unstable",
+		current->text);
 }
 
 static int tsc_judge(const struct setting *s, const void *value, const struct desired *d,
@@ -117,8 +117,8 @@ static int tsc_judge(const struct setting *s, const void *value, const struct de
 	int k;
 
 	(void)s, (void)d;
-	v->want = want->invariant == INVARIANT_ASSUMED ? "tsc, reliable, invariance assumed" :
-							 "tsc, reliable";
+	v->want = want->invariant == INVARIANT_ASSUMED ? "tsc, reliable, invariance assumed"
+						       : "tsc, reliable";
 	k = judge_cmdline(o, r, v, "tsc", "reliable");
 	if (k >= 0)
 		k = judge_clocksource(o, r, v);
@@ -129,10 +129,11 @@ static int tsc_judge(const struct setting *s, const void *value, const struct de
 	for (size_t i = 0; i < ARRAY_SIZE(invariant_flags); i++) {
 		if (has_word(o->cpuinfo.text, invariant_flags[i]))
 			continue;
-		return verdict_worsen(r, v, VERDICT_UNFIXABLE,
-				      "this CPU does not show %s: its TSC is not invariant; if you know "
-				      "better, say tsc: {mode: reliable, invariant: assumed}",
-				      invariant_flags[i]);
+		return verdict_worsen(
+			r, v, VERDICT_UNFIXABLE,
+			"this CPU does not show %s: its TSC is not invariant; if you know "
+			"better, say tsc: {mode: reliable, invariant: assumed}",
+			invariant_flags[i]);
 	}
 	return 0;
 }

@@ -9,7 +9,7 @@
 #include "state/rows.h"
 
 struct isolation_value {
-	unsigned flags;      /* enum isolcpus_flag */
+	unsigned flags;	     /* enum isolcpus_flag */
 	const char *ordered; /* "managed_irq,domain," as it goes before the list */
 };
 
@@ -32,8 +32,9 @@ static int isolation_parse(struct doc *doc, const struct yaml_node *node, const 
 	if (!value)
 		return -ENOMEM;
 	if (node->kind != YAML_SEQUENCE || !node->n_items)
-		return doc_error(doc, node, "expected a list of isolcpus flags, e.g. "
-					    "[domain, managed_irq]");
+		return doc_error(doc, node,
+				 "expected a list of isolcpus flags, e.g. "
+				 "[domain, managed_irq]");
 	for (size_t i = 0; i < node->n_items; i++) {
 		int choice, r = doc_choice(doc, node->items[i], names, &choice);
 

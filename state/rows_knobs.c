@@ -196,9 +196,8 @@ static int machine_check_choice(const void *value)
 	return ((const struct choice_value *)value)->choice;
 }
 
-static int machine_check_intent(const struct setting *s, const void *value,
-				const struct desired *d, const struct observed *o, struct arena *a,
-				struct boot_intent *b)
+static int machine_check_intent(const struct setting *s, const void *value, const struct desired *d,
+				const struct observed *o, struct arena *a, struct boot_intent *b)
 {
 	(void)d, (void)o;
 	return boot_intent_add(a, b, s, "mce", machine_check_names[machine_check_choice(value)]);

@@ -9,18 +9,30 @@
 #include "state/rows.h"
 
 const struct setting *const settings[] = {
-	&setting_kernel,	&setting_cpu_isolation, &setting_tick_offload,
-	&setting_rcu_offload,	&setting_iommu,		&setting_hugepages,
-	&setting_machine_check, &setting_tsc,		&setting_watchdogs,
-	&setting_rt_throttling, &setting_irq_affinity,	&setting_idle,
-	&setting_kthread_priority, &setting_timer_migration,
+	&setting_kernel,
+	&setting_cpu_isolation,
+	&setting_tick_offload,
+	&setting_rcu_offload,
+	&setting_iommu,
+	&setting_hugepages,
+	&setting_machine_check,
+	&setting_tsc,
+	&setting_watchdogs,
+	&setting_rt_throttling,
+	&setting_irq_affinity,
+	&setting_idle,
+	&setting_kthread_priority,
+	&setting_timer_migration,
 };
 const size_t n_settings = ARRAY_SIZE(settings);
 
 static_assert(ARRAY_SIZE(settings) <= SETTINGS_MAX, "struct desired has no place for more rows");
 
 const char *const kernel_config_options[] = {
-	"CONFIG_PREEMPT_RT", "CONFIG_NO_HZ_FULL", "CONFIG_RCU_NOCB_CPU", NULL,
+	"CONFIG_PREEMPT_RT",
+	"CONFIG_NO_HZ_FULL",
+	"CONFIG_RCU_NOCB_CPU",
+	NULL,
 };
 
 const struct setting *setting_by_name(const char *name)

@@ -14,7 +14,7 @@ enum severity { SEVERITY_REQUIRED, SEVERITY_ADVISORY };
 struct knob {
 	const char *path; /* `*` stands for a number: every such file */
 	enum value_kind kind;
-	bool optional;    /* absent is fine: this kernel has no such thing */
+	bool optional; /* absent is fine: this kernel has no such thing */
 };
 
 struct setting {
@@ -25,10 +25,10 @@ struct setting {
 	enum scope scope;
 	enum disruption disruption; /* the worst that applying it at run time or boot does */
 	enum severity severity;
-	unsigned facts;             /* enum fact_group bits */
-	const char *const *files;   /* NULL ended: files (patterns) the probe must read; a path that
-				     * ends in "/" asks whether the folder exists */
-	const struct knob *knobs;   /* ended by a NULL path; probed too */
+	unsigned facts;		  /* enum fact_group bits */
+	const char *const *files; /* NULL ended: files (patterns) the probe must read; a path that
+				   * ends in "/" asks whether the folder exists */
+	const struct knob *knobs; /* ended by a NULL path; probed too */
 
 	/* Reads the YAML value; *ret lives in doc->arena. */
 	int (*parse)(struct doc *doc, const struct yaml_node *node, const struct setting *s,

@@ -114,8 +114,8 @@ static int look_at_next_boot(const struct boot_view *view, const struct boot_int
 			continue;
 		text = boot_key_text(&r->arena, view->next.args, view->next.n_args, key);
 		v->next_boot = text ? arena_printf(&r->arena, "%s%s%s", v->next_boot,
-						   *v->next_boot && *text ? " " : "", text) :
-				      NULL;
+						   *v->next_boot && *text ? " " : "", text)
+				    : NULL;
 		if (!v->next_boot)
 			return -ENOMEM;
 		state = boot_key_state(view, b, o, key, &source);
@@ -130,8 +130,8 @@ static int look_at_next_boot(const struct boot_view *view, const struct boot_int
 
 /* The next boot has everything that is wanted. *ret_helps: and it is another one than this. */
 static int settle_right_boot(const struct boot_view *view, const struct boot_intent *b,
-			     const struct observed *o, struct report *r,
-			     struct setting_verdict *v, bool *ret_helps)
+			     const struct observed *o, struct report *r, struct setting_verdict *v,
+			     bool *ret_helps)
 {
 	int k = boot_would_change(view, b, o);
 
@@ -140,9 +140,10 @@ static int settle_right_boot(const struct boot_view *view, const struct boot_int
 	*ret_helps = k > 0;
 	if (k < 0 && v->verdict == VERDICT_PENDING_REBOOT) {
 		v->needs_boot = false;
-		return verdict_set(r, v, VERDICT_UNKNOWN,
-				   "%s, and how it was booted cannot be told: %s or %s is not known",
-				   v->reason, o->cmdline.path, o->kernel_release.path);
+		return verdict_set(
+			r, v, VERDICT_UNKNOWN,
+			"%s, and how it was booted cannot be told: %s or %s is not known",
+			v->reason, o->cmdline.path, o->kernel_release.path);
 	}
 	if (k < 0)
 		return 0;
@@ -170,8 +171,8 @@ static int settle_boot(const struct boot_view *view, const struct boot_intent *b
 			return 0;
 		return verdict_set(r, v, VERDICT_UNKNOWN,
 				   "cannot tell what the next boot will have: %s is %s",
-				   o->boot.next_cmdline.path ? o->boot.next_cmdline.path :
-							       "the boot configuration",
+				   o->boot.next_cmdline.path ? o->boot.next_cmdline.path
+							     : "the boot configuration",
 				   fact_show(&r->arena, &o->boot.next_cmdline));
 	}
 	k = look_at_next_boot(view, b, o, r, v, &worst, &key, &source);

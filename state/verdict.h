@@ -30,9 +30,9 @@ enum machine_verdict {
 	_MACHINE_VERDICT_MAX
 };
 
-const char *verdict_name(enum verdict v);                 /* "pending-reboot" */
+const char *verdict_name(enum verdict v);		  /* "pending-reboot" */
 const char *machine_verdict_name(enum machine_verdict v); /* "verified" */
-int machine_verdict_from_name(const char *name);          /* or -EINVAL */
+int machine_verdict_from_name(const char *name);	  /* or -EINVAL */
 /* `latencyctl status` exit code: 0 verified, 3 drifted, 4 pending-reboot, 5 degraded. */
 int machine_verdict_exit_code(enum machine_verdict v);
 
@@ -54,7 +54,7 @@ struct verdict_item {
 struct setting_verdict {
 	const struct setting *setting;
 	enum verdict verdict;
-	const char *want;      /* as a person reads it */
+	const char *want; /* as a person reads it */
 	const char *live;
 	const char *next_boot; /* what the next boot's entry has, or NULL for run-time settings */
 	const char *reason;    /* why it is not converged, and what can be done; or NULL */
@@ -62,8 +62,8 @@ struct setting_verdict {
 	size_t n_evidence;
 	struct verdict_item *items;
 	size_t n_items;
-	const char *since;     /* ISO 8601 UTC of the last change of this verdict, or NULL */
-	bool needs_boot;       /* the running kernel lacks what only a boot can give it */
+	const char *since; /* ISO 8601 UTC of the last change of this verdict, or NULL */
+	bool needs_boot;   /* the running kernel lacks what only a boot can give it */
 };
 
 struct report {
