@@ -148,8 +148,8 @@ int tool_run(const struct tool_run *run, struct tool_outcome *ret, struct error 
 	struct tool_outcome out = { 0 };
 	uint64_t start = now_ms();
 	siginfo_t info = { 0 };
+	pid_t pid = -1;
 	int pid_fd;
-	pid_t pid;
 
 	out.spawn_error = spawn(run, &pid);
 	if (out.spawn_error) {

@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #include "state/settings.h"
-#include "tests/property/gen.h"
+#include "tests/unit/sim_fixture.h"
 
 struct fixture {
 	struct sim sim;
@@ -18,40 +18,14 @@ struct fixture {
 	struct report r;
 };
 
-static void apply(struct fixture *f)
-{
-	for (int i = 0; i < 3; i++) {
-		_cleanup_observed_ struct observed o = { 0 };
-		_cleanup_plan_ struct plan p = { 0 };
-
-		sim_observe(&f->sim, &o);
-		assert_int_equal(plan_make(&f->desired, &o, &p), 0);
-		sim_execute(&f->sim, &p);
-	}
-}
-
-static void read_document(struct fixture *f, const char *text)
-{
-	_cleanup_observed_ struct observed o = { 0 };
-	_cleanup_error_ struct error e = { 0 };
-
-	desired_done(&f->desired);
-	if (document_parse("d.yaml", text, strlen(text), &f->desired, &e) < 0)
-		fail_msg("%s", e.what);
-	sim_observe(&f->sim, &o);
-	assert_int_equal(desired_resolve(&f->desired, &o, &e), 0);
-}
-
 /* A machine that waits for nothing any more. */
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	gen_full_machine(&f->sim, 4);
-	read_document(f, gen_full_document);
-	apply(f);
-	sim_reboot(&f->sim);
-	apply(f);
+	sim_read_document(&f->sim, &f->desired, gen_full_document);
+	sim_converge(&f->sim, &f->desired);
 	sim_observe(&f->sim, &f->o);
 	*state = f;
 	return 0;
@@ -63,7 +37,7 @@ static int setup_stock(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	gen_full_machine(&f->sim, 4);
-	read_document(f, gen_full_document);
+	sim_read_document(&f->sim, &f->desired, gen_full_document);
 	sim_observe(&f->sim, &f->o);
 	*state = f;
 	return 0;
@@ -363,8 +337,9 @@ static void a_tsc_that_may_stop_must_be_accepted_in_so_many_words(void **state)
 
 	set_fact(f, "/proc/cpuinfo", "flags : constant_tsc nonstop_tsc_s3");
 	assert_verdict(f, "tsc", VERDICT_UNFIXABLE, "nonstop_tsc");
-	read_document(f, "version: 1\nhost:\n  cpus: {isolated: 2-3}\n"
-			 "  tsc: {mode: reliable, invariant: assumed}\n");
+	sim_read_document(&f->sim, &f->desired,
+			  "version: 1\nhost:\n  cpus: {isolated: 2-3}\n"
+			  "  tsc: {mode: reliable, invariant: assumed}\n");
 	assert_verdict(f, "tsc", VERDICT_CONVERGED, NULL);
 }
 
@@ -404,7 +379,8 @@ static void what_the_document_does_not_name_is_unmanaged(void **state)
 {
 	struct fixture *f = *state;
 
-	read_document(f, "version: 1\nhost:\n  cpus: {isolated: 2-3}\n  watchdogs: off\n");
+	sim_read_document(&f->sim, &f->desired,
+			  "version: 1\nhost:\n  cpus: {isolated: 2-3}\n  watchdogs: off\n");
 	assert_verdict(f, "watchdogs", VERDICT_CONVERGED, NULL);
 	assert_verdict(f, "tsc", VERDICT_UNMANAGED, NULL);
 	assert_int_equal(f->r.verdict, MACHINE_VERIFIED);

@@ -8,7 +8,7 @@
 #include <errno.h>
 
 #include "state/settings.h"
-#include "tests/property/gen.h"
+#include "tests/unit/sim_fixture.h"
 
 struct fixture {
 	struct sim sim;
@@ -25,24 +25,12 @@ static void plan(struct fixture *f)
 	assert_int_equal(plan_make(&f->desired, &f->o, &f->p), 0);
 }
 
-static void read_document(struct fixture *f, const char *text)
-{
-	_cleanup_observed_ struct observed o = { 0 };
-	_cleanup_error_ struct error e = { 0 };
-
-	desired_done(&f->desired);
-	if (document_parse("d.yaml", text, strlen(text), &f->desired, &e) < 0)
-		fail_msg("%s", e.what);
-	sim_observe(&f->sim, &o);
-	assert_int_equal(desired_resolve(&f->desired, &o, &e), 0);
-}
-
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	gen_full_machine(&f->sim, 4);
-	read_document(f, gen_full_document);
+	sim_read_document(&f->sim, &f->desired, gen_full_document);
 	plan(f);
 	*state = f;
 	return 0;
@@ -58,21 +46,6 @@ static int teardown(void **state)
 	sim_done(&f->sim);
 	free(f);
 	return 0;
-}
-
-static void apply(struct fixture *f)
-{
-	for (int i = 0; i < 3; i++) {
-		plan(f);
-		sim_execute(&f->sim, &f->p);
-	}
-}
-
-static void apply_and_boot(struct fixture *f)
-{
-	apply(f);
-	sim_reboot(&f->sim);
-	apply(f);
 }
 
 static const struct step *find_step(const struct fixture *f, enum step_kind kind,
@@ -128,7 +101,7 @@ static void a_converged_machine_gives_no_step(void **state)
 {
 	struct fixture *f = *state;
 
-	apply_and_boot(f);
+	sim_converge(&f->sim, &f->desired);
 	plan(f);
 	assert_int_equal(f->p.n_steps, 0);
 	assert_false(f->p.needs_reboot);
@@ -138,7 +111,7 @@ static void only_what_differs_gets_a_step(void **state)
 {
 	struct fixture *f = *state;
 
-	apply_and_boot(f);
+	sim_converge(&f->sim, &f->desired);
 	f->sim.clocksource = "hpet";
 	plan(f);
 	assert_int_equal(f->p.n_steps, 1);
@@ -161,7 +134,7 @@ static void no_default_size_no_allocation_before_the_boot(void **state)
 	struct fixture *f = *state;
 
 	assert_null(find_step(f, STEP_HUGEPAGES, NULL));
-	apply_and_boot(f);
+	sim_converge(&f->sim, &f->desired);
 	f->sim.nodes[0].pages[SIM_1G] = 1;
 	plan(f);
 	assert_string_equal(
@@ -174,8 +147,9 @@ static void pages_of_any_node_do_not_depend_on_the_first_one(void **state)
 {
 	struct fixture *f = *state;
 
-	read_document(f, "version: 1\nhost:\n  cpus: {isolated: 2-3}\n"
-			 "  hugepages: [{size: 2M, count: 64}]\n");
+	sim_read_document(&f->sim, &f->desired,
+			  "version: 1\nhost:\n  cpus: {isolated: 2-3}\n"
+			  "  hugepages: [{size: 2M, count: 64}]\n");
 	f->sim.nodes[1] = f->sim.nodes[0];
 	f->sim.nodes[1].cpus = (struct cpuset){ 0 };
 	f->sim.nodes[1].id = 1;
@@ -192,7 +166,7 @@ static void an_irq_keeps_what_it_had_of_housekeeping(void **state)
 	struct sim_irq *irq = &f->sim.irqs[0];
 	const struct step *step;
 
-	apply_and_boot(f);
+	sim_converge(&f->sim, &f->desired);
 	cpuset_done(&irq->requested);
 	cpuset_done(&irq->effective);
 	irq->empty = false;
@@ -211,7 +185,7 @@ static void a_managed_irq_is_tried_once(void **state)
 {
 	struct fixture *f = *state;
 
-	apply_and_boot(f);
+	sim_converge(&f->sim, &f->desired);
 	f->sim.irqs[0].managed = true;
 	f->sim.irqs[0].empty = false;
 	cpuset_done(&f->sim.irqs[0].effective);
@@ -228,8 +202,9 @@ static void irqbalance_is_stopped_only_when_asked(void **state)
 	struct fixture *f = *state;
 
 	assert_null(find_step(f, STEP_SERVICE, NULL));
-	read_document(f, "version: 1\nhost:\n  cpus: {isolated: 2-3}\n"
-			 "  irq_affinity: {cpus: housekeeping, irqbalance: stopped}\n");
+	sim_read_document(&f->sim, &f->desired,
+			  "version: 1\nhost:\n  cpus: {isolated: 2-3}\n"
+			  "  irq_affinity: {cpus: housekeeping, irqbalance: stopped}\n");
 	plan(f);
 	assert_null(find_step(f, STEP_IRQBALANCE, NULL));
 	assert_int_equal(find_step(f, STEP_SERVICE, "irqbalance.service")->disruption,
@@ -249,7 +224,7 @@ static void the_administrators_key_is_never_doubled(void **state)
 	for (size_t i = 0; i < f->p.boot.n_args; i++)
 		assert_false(streq(f->p.boot.args[i].key, "tsc") ||
 			     streq(f->p.boot.args[i].key, "iommu"));
-	apply_and_boot(f);
+	sim_converge(&f->sim, &f->desired);
 	plan(f);
 	assert_int_equal(f->p.n_steps, 0);
 }
@@ -259,8 +234,9 @@ static void a_dropped_setting_takes_its_arguments_along(void **state)
 	struct fixture *f = *state;
 	const struct step *step;
 
-	apply_and_boot(f);
-	read_document(f, "version: 1\nhost:\n  cpus: {isolated: 2-3}\n  tsc: reliable\n");
+	sim_converge(&f->sim, &f->desired);
+	sim_read_document(&f->sim, &f->desired,
+			  "version: 1\nhost:\n  cpus: {isolated: 2-3}\n  tsc: reliable\n");
 	plan(f);
 	step = find_step(f, STEP_BOOT_ARG, "nohz_full");
 	assert_string_equal(step->now, "nohz_full=2-3");

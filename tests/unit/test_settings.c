@@ -12,40 +12,20 @@
 #include <errno.h>
 
 #include "state/row.h"
-#include "tests/property/gen.h"
+#include "tests/unit/sim_fixture.h"
 
 struct fixture {
 	struct sim sim;
 	struct desired desired;
 };
 
-static void apply(struct fixture *f)
-{
-	for (int i = 0; i < 3; i++) {
-		_cleanup_observed_ struct observed o = { 0 };
-		_cleanup_plan_ struct plan p = { 0 };
-
-		sim_observe(&f->sim, &o);
-		assert_int_equal(plan_make(&f->desired, &o, &p), 0);
-		sim_execute(&f->sim, &p);
-	}
-}
-
 static void converge_with(struct fixture *f, const char *document)
 {
 	_cleanup_observed_ struct observed o = { 0 };
 	_cleanup_report_ struct report r = { 0 };
-	_cleanup_error_ struct error e = { 0 };
 
-	desired_done(&f->desired);
-	if (document_parse("full.yaml", document, strlen(document), &f->desired, &e) < 0)
-		fail_msg("%s", e.what);
-	sim_observe(&f->sim, &o);
-	assert_int_equal(desired_resolve(&f->desired, &o, &e), 0);
-	observed_done(&o);
-	apply(f);
-	sim_reboot(&f->sim);
-	apply(f);
+	sim_read_document(&f->sim, &f->desired, document);
+	sim_converge(&f->sim, &f->desired);
 	sim_observe(&f->sim, &o);
 	assert_int_equal(judge(&f->desired, &o, &r), 0);
 	for (size_t i = 0; i < r.n_settings; i++)

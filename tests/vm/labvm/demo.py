@@ -44,8 +44,11 @@ def fetch_folder(vm, path, target):
 def _apply_and_reboot(vm):
     start = time.monotonic()
     print('# latencyctl apply --reboot', flush=True)
-    result = vm.run_and_reboot('latencyctl apply --reboot', timeout=480)
-    print(result.out + result.err)
+
+    def write(text):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    vm.run_and_reboot('latencyctl apply --reboot', timeout=480, on_output=write)
     print(f'[the machine came back by itself after {time.monotonic() - start:.0f} s]', flush=True)
 
 

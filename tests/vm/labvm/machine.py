@@ -202,8 +202,10 @@ class Machine:
             self.wait_settled()
         return time.monotonic() - start
 
-    def run_and_reboot(self, command, timeout=300):
+    def run_and_reboot(self, command, timeout=300, on_output=None):
         """Runs a command that reboots the VM, waits for the new boot, returns what it printed.
+
+        on_output gets the output as it comes, in pieces of text.
 
         The shutdown may end the command before it can report, so its output goes to a file; the
         status is None then. A command that ends with an error and no reboot is reported at once.
@@ -211,10 +213,14 @@ class Machine:
         old, log = self.boot_id(), '/var/tmp/lab-command'
         self.run(f'rm -f {log}.*; (sh -c {shlex.quote(command)} > {log}.out 2> {log}.err; '
                  f'echo $? > {log}.status) < /dev/null > /dev/null 2>&1 &', check=True)
-        deadline = time.monotonic() + timeout
+        deadline, shown = time.monotonic() + timeout, {'out': 0, 'err': 0}
         while True:
             try:
                 self.channel.sync(3)
+                for stream in shown if on_output else ():
+                    text = self.get(f'{log}.{stream}').decode('utf-8', 'replace')
+                    on_output(text[shown[stream]:])
+                    shown[stream] = len(text)
                 if self.boot_id() != old:
                     break
                 if self.read(f'{log}.status', '0') not in ('', '0'):
