@@ -110,7 +110,8 @@ static void restore_one(struct revert *v, const struct original *o)
 		.setting = setting_by_name(o->setting),
 		.target = o->target,
 		.name = o->name,
-		.want = o->value,
+		/* kept as two bare numbers, which tell a person nothing */
+		.want = o->kind == ORIGINAL_THREAD_POLICY ? "as it was" : o->value,
 	};
 	_cleanup_error_ struct error e = { 0 };
 	struct outcome outcome = { 0 };
@@ -119,7 +120,8 @@ static void restore_one(struct revert *v, const struct original *o)
 	if (v->progress)
 		v->progress(&s, v->n_shown, v->n_steps, NULL, v->userdata);
 	r = by->restore(o, &e);
-	outcome.result = r > 0 ? STEP_DONE : r == 0 ? STEP_UNCHANGED : STEP_FAILED;
+	/* what was pushed reads as unchanged by now */
+	outcome.result = r < 0 ? STEP_FAILED : r > 0 || by->push ? STEP_DONE : STEP_UNCHANGED;
 	outcome.error = e;
 	if (v->progress)
 		v->progress(&s, v->n_shown, v->n_steps, &outcome, v->userdata);

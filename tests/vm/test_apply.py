@@ -146,9 +146,6 @@ def _ticks_per_second(vm, cpu, seconds=10):
     return (last - first) / (end - start)
 
 
-_ticks = {}
-
-
 @lab_test('before: a busy CPU 3 is ticked', 'installed')
 def ticks_before(vm, t):
     rate = _ticks_per_second(vm, 3)

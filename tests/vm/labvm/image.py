@@ -5,12 +5,14 @@ from but Debian's packages themselves: they come from the package mirror this ma
 the versions current when the image is built (`lab image --rebuild` fetches newer ones).
 """
 
+import fcntl
 import os
 import pathlib
 import re
 import shlex
 import shutil
 import subprocess
+import uuid
 
 from .common import LAB_DIR, LabError, Step, VM_DIR, hash_files, say, tail
 
@@ -193,8 +195,15 @@ def _make_disk(work, root, output, log):
 def build():
     """Builds the image unless it exists. Returns its folder."""
     folder = LAB_DIR / f'image-{recipe_hash()}'
-    if (folder / 'base.qcow2').exists():
-        return folder
+    LAB_DIR.mkdir(parents=True, exist_ok=True)
+    with open(LAB_DIR / '.image.lock', 'w', encoding='ascii') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / 'base.qcow2').exists():
+            _build(folder)
+    return folder
+
+
+def _build(folder):
     if os.geteuid() != 0:
         raise LabError('building the VM image needs root (mmdebstrap unpacks a Debian system)')
     say(f'lab: building the stock Debian 12 image in {folder}')
@@ -215,7 +224,10 @@ def build():
         with Step('writing the disk image', '10 s'):
             _make_disk(work, root, work / 'base.qcow2', log)
         folder.mkdir(exist_ok=True)
+        (folder / 'identity').write_text(str(uuid.uuid4()))
         os.rename(work / 'base.qcow2', folder / 'base.qcow2')
+        for old in LAB_DIR.glob('image-*'):
+            if old != folder:
+                shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return folder

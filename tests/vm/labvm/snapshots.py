@@ -12,6 +12,7 @@ import os
 import shutil
 import threading
 import time
+import uuid
 
 from . import image
 from .common import LAB_DIR, LabError, Step, say
@@ -58,12 +59,21 @@ def find(name):
         raise LabError(f'no snapshot named {name}; there are: {", ".join(_registry)}') from None
 
 
-def _build(wanted, folder):
-    if wanted.parent:
-        parent = ensure(wanted.parent)
-        machine = Machine(wanted.name, parent / 'disk.qcow2')
-    else:
-        machine = Machine(wanted.name, image.build() / 'base.qcow2')
+def _identity(folder):
+    """Which build of a folder this is: an overlay is worthless on another build of its parent."""
+    return (folder / 'identity').read_text()
+
+
+def _is_usable(folder, below):
+    """Does the snapshot exist, on top of the parent (or image) that exists now?"""
+    try:
+        return (folder / 'below').read_text() == _identity(below)
+    except OSError:
+        return False
+
+
+def _build(wanted, folder, parent):
+    machine = Machine(wanted.name, parent / ('disk.qcow2' if wanted.parent else 'base.qcow2'))
     with machine, Step(f'making the snapshot "{wanted.name}"', wanted.usually):
         machine.start(parent / 'state.zst' if wanted.parent else None)
         wanted.build(machine)
@@ -71,6 +81,9 @@ def _build(wanted, folder):
         machine.stop()
         for name in ('agent.sock', 'qmp.sock'):
             (machine.folder / name).unlink(missing_ok=True)
+        (machine.folder / 'below').write_text(_identity(parent))
+        (machine.folder / 'identity').write_text(str(uuid.uuid4()))
+        shutil.rmtree(folder, ignore_errors=True)
         os.rename(machine.folder, folder)
 
 
@@ -94,14 +107,15 @@ def ensure(name):
     wanted = find(name)
     folder = wanted.folder()
     folder.parent.mkdir(parents=True, exist_ok=True)
+    parent = ensure(wanted.parent) if wanted.parent else image.build()
     with open(folder.parent / f'.{folder.name}.lock', 'w', encoding='ascii') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with _failed_lock:
             if folder in _failed:
                 raise LabError(f'the snapshot "{name}" could not be made: {_failed[folder]}')
-        if not folder.exists():
+        if not _is_usable(folder, parent):
             try:
-                _build(wanted, folder)
+                _build(wanted, folder, parent)
             except Exception as error:
                 with _failed_lock:
                     _failed[folder] = error
@@ -131,7 +145,7 @@ def stock(machine):
     machine.run('sleep 12')
 
 
-@snapshot('rt', parent='stock', usually='3 minutes')
+@snapshot('rt', parent='stock', usually='1.5 minutes')
 def rt(machine):
     """The RT kernel installed from the package source inside and booted; nothing else changed."""
     machine.run('apt-get -qq update && apt-get -y -qq install linux-image-rt-amd64', timeout=600,

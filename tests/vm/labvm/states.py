@@ -29,7 +29,7 @@ def rt_installed(machine):
     product.install_product(machine)
 
 
-@snapshot('verified', parent='installed', usually='3 minutes', inputs=product.inputs)
+@snapshot('verified', parent='installed', usually='2 to 3 minutes', inputs=product.inputs)
 def verified(machine):
     """What `latencyctl apply --reboot` makes of the stock machine, with no other help."""
     apply = machine.run_and_reboot('latencyctl apply --reboot', timeout=480)
