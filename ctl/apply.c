@@ -116,8 +116,7 @@ int command_apply(struct ctl *c, struct error *e)
 		r = print_result(c, &d, &v, e);
 	if (r < 0)
 		return r;
-	if (v.rounds > 0)
-		ctl_refresh_daemon();
+	ctl_refresh_daemon(); /* the document may have changed where the machine did not */
 	r = maybe_reboot(c, &d, &v, e);
 	return r < 0 ? r : machine_verdict_exit_code(v.look.report.verdict);
 }

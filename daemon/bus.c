@@ -38,7 +38,7 @@ static int method_status(sd_bus_message *call, void *userdata, sd_bus_error *err
 static int method_refresh(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
 	(void)error;
-	manager_pass(userdata);
+	manager_refresh(userdata);
 	return sd_bus_reply_method_return(call, NULL);
 }
 

@@ -203,6 +203,37 @@ void manager_pass(struct manager *m)
 	(void)malloc_trim(0);
 }
 
+/* The new document counts only when this machine can be judged by it. */
+static int reload_document(struct manager *m, struct error *e)
+{
+	_cleanup_desired_ struct desired d = { 0 };
+	_cleanup_look_ struct look l = { 0 };
+	int r;
+
+	r = document_load(&m->root, NULL, &d, e);
+	if (r >= 0)
+		r = look_take(&m->root, &d, &l, e);
+	if (r < 0)
+		return r;
+	desired_done(&m->desired);
+	m->desired = d;
+	m->has_document = true;
+	d = (struct desired){ 0 };
+	return 0;
+}
+
+void manager_refresh(struct manager *m)
+{
+	_cleanup_error_ struct error e = { 0 };
+	int r = m->has_document ? reload_document(m, &e) : 0; /* a first one is the pass's */
+
+	if (r < 0) {
+		error_prefix(&e, "the new document is refused, the old one stays");
+		complain_of(m, &e, r);
+	}
+	manager_pass(m);
+}
+
 static void finish_if_stopping(struct manager *m)
 {
 	if (m->stopping && !m->child.running)
@@ -225,7 +256,7 @@ static void on_applied(int status, const char *tail, void *userdata)
 	if (refused)
 		manager_complain(m, "latencyctl apply failed (%d): %s", status, tail);
 	answer_apply(m, status, tail);
-	manager_pass(m);
+	manager_refresh(m); /* the child went by the document as it is now */
 	finish_if_stopping(m);
 }
 
@@ -322,31 +353,10 @@ static int on_terminate(sd_event_source *s, const struct signalfd_siginfo *si, v
 	return 0;
 }
 
-/* The new document counts only when this machine can be judged by it. */
-static int reload_document(struct manager *m, struct error *e)
-{
-	_cleanup_desired_ struct desired d = { 0 };
-	_cleanup_look_ struct look l = { 0 };
-	int r;
-
-	r = document_load(&m->root, NULL, &d, e);
-	if (r >= 0)
-		r = look_take(&m->root, &d, &l, e);
-	if (r < 0)
-		return r;
-	desired_done(&m->desired);
-	m->desired = d;
-	m->has_document = true;
-	d = (struct desired){ 0 };
-	return 0;
-}
-
 static int on_reload(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
 {
 	struct manager *m = userdata;
-	_cleanup_error_ struct error e = { 0 };
 	struct timespec now;
-	int r;
 
 	(void)s;
 	(void)si;
@@ -355,12 +365,7 @@ static int on_reload(sd_event_source *s, const struct signalfd_siginfo *si, void
 			 (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 	forget_complaints(m); /* whoever asks anew is answered anew */
 	forget_complaints(m);
-	r = reload_document(m, &e);
-	if (r < 0) {
-		error_prefix(&e, "the new document is refused, the old one stays");
-		complain_of(m, &e, r);
-	}
-	manager_pass(m);
+	manager_refresh(m);
 	(void)sd_notify(false, "READY=1");
 	return 0;
 }

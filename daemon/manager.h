@@ -49,6 +49,8 @@ int manager_run(struct manager *m, struct error *e);
 
 /* One look: judged, published, announced. Never fails: what goes wrong becomes the status. */
 void manager_pass(struct manager *m);
+/* Reads the document again (one with an error is refused whole, the old one stays), then a pass. */
+void manager_refresh(struct manager *m);
 /* Starts `latencyctl apply` for @call (may be NULL), which gets its answer at the end. */
 int manager_apply(struct manager *m, bool reboot, sd_bus_message *call, struct error *e);
 /* To the journal through stderr, unless it has just been said. */
