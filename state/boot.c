@@ -98,6 +98,9 @@ int boot_view_init(const struct observed *o, struct boot_view *ret)
 		if (r == -ENOMEM)
 			return r;
 	}
+	/* Then no key of the entry can be told to be ours or somebody else's. */
+	if (o->boot.drop_in.state == FACT_DENIED || o->boot.drop_in.state == FACT_UNREADABLE)
+		view.known = false;
 	*ret = view;
 	view = (struct boot_view){ 0 };
 	return 0;

@@ -166,14 +166,15 @@ static int settle_boot(const struct boot_view *view, const struct boot_intent *b
 	int k;
 
 	if (!view->known) {
+		const struct fact *f = fact_known(&o->boot.next_cmdline) ? &o->boot.drop_in
+									 : &o->boot.next_cmdline;
+
 		v->needs_boot = false; /* nothing we could do before a boot */
 		if (v->verdict != VERDICT_CONVERGED && v->verdict != VERDICT_PENDING_REBOOT)
 			return 0;
-		return verdict_set(r, v, VERDICT_UNKNOWN,
-				   "cannot tell what the next boot will have: %s is %s",
-				   o->boot.next_cmdline.path ? o->boot.next_cmdline.path
-							     : "the boot configuration",
-				   fact_show(&r->arena, &o->boot.next_cmdline));
+		return verdict_set(
+			r, v, VERDICT_UNKNOWN, "cannot tell what the next boot will have: %s is %s",
+			f->path ? f->path : "the boot configuration", fact_show(&r->arena, f));
 	}
 	k = look_at_next_boot(view, b, o, r, v, &worst, &key, &source);
 	if (k < 0)
@@ -186,10 +187,11 @@ static int settle_boot(const struct boot_view *view, const struct boot_intent *b
 		return 0;
 	if (worst == BOOT_KEY_CONFLICT) {
 		v->needs_boot = false;
-		return verdict_set(r, v, VERDICT_DRIFTED,
-				   "%s sets %s= to another value: remove it there (latencyd never "
-				   "doubles a key) and apply again",
-				   source, key);
+		return verdict_set(
+			r, v, VERDICT_DRIFTED,
+			"%s sets %s= otherwise, or the boot entry has it twice: remove it "
+			"there (latencyd never doubles a key) and apply again",
+			source, key);
 	}
 	if (v->verdict == VERDICT_CONVERGED)
 		return verdict_set(r, v, VERDICT_DRIFTED, "the next boot would lose it: %s",
@@ -233,6 +235,9 @@ static int judge_setting(const struct setting *s, const void *value, const struc
 		if (k < 0)
 			return k;
 	}
+	/* The kernel's default entry: not ours to set while our drop-in cannot be read. */
+	if (!view->known && v->verdict == VERDICT_DRIFTED)
+		v->needs_boot = false;
 	if (intent.n_args) {
 		k = settle_boot(view, &intent, o, r, v, &boot_helps);
 		if (k < 0)

@@ -205,6 +205,23 @@ static bool conflicts(const struct run *run, const struct observed *o, const str
 	return found;
 }
 
+/* The administrator's own arguments have one of the setting's keys, with whatever value: where
+ * update-grub fails, an entry that has it twice stays as it is. */
+static bool shares_key(const struct run *run, const struct observed *o, const struct setting *s)
+{
+	_cleanup_cmdline_ struct cmdline admin = { 0 };
+	struct boot_intent b = { 0 };
+	struct arena scratch = { 0 };
+	bool found = false;
+
+	assert_int_equal(cmdline_parse(run->sim.admin_args, &admin), 0);
+	get_intent(run, o, s, &scratch, &b);
+	for (size_t i = 0; i < b.n_args; i++)
+		found |= cmdline_count(&admin, b.args[i].key) > 0;
+	arena_free(&scratch);
+	return found;
+}
+
 static bool knob_broken(const struct sim *s, const char *word, bool read_only)
 {
 	for (size_t i = 0; i < s->n_knobs; i++)
@@ -297,7 +314,8 @@ static bool may_stay(const struct run *run, const struct observed *o,
 	case VERDICT_NOT_APPLICABLE:
 		return true;
 	case VERDICT_DRIFTED:
-		return conflicts(run, o, v->setting);
+		return conflicts(run, o, v->setting) ||
+		       (s->grub_breaks && shares_key(run, o, v->setting));
 	case VERDICT_UNFIXABLE:
 		return cannot(s, v->setting->name) || conflicts(run, o, v->setting);
 	case VERDICT_FAILED:
