@@ -187,19 +187,32 @@ static int keep_new_packages(struct actuation *a, const struct step *s, char *ou
 	return 0;
 }
 
-static int prepare(struct actuation *a, const struct step *s, struct error *e)
+/* 1 when the package is still to be installed, with *ret_what to call that in errors; 0 when it is
+ * there. */
+static int to_install(const struct step *s, char **ret_what, struct error *e)
 {
-	const char *const argv[] = { APT_GET,	"-q", "-s", "install", "--no-install-recommends",
-				     s->target, NULL };
-	_cleanup_free_ char *output = NULL, *what = NULL;
 	int r = package_state(s->target);
 
 	if (r < 0)
 		return error_set(e, r, "cannot read " STATUS ": %s", strerror(-r));
 	if (r == PACKAGE_INSTALLED)
 		return 0;
-	if (asprintf(&what, "apt-get install %s", s->target) < 0)
+	if (asprintf(ret_what, "apt-get install %s", s->target) < 0) {
+		*ret_what = NULL;
 		return error_set(e, -ENOMEM, "out of memory");
+	}
+	return 1;
+}
+
+static int prepare(struct actuation *a, const struct step *s, struct error *e)
+{
+	const char *const argv[] = { APT_GET,	"-q", "-s", "install", "--no-install-recommends",
+				     s->target, NULL };
+	_cleanup_free_ char *output = NULL, *what = NULL;
+	int r = to_install(s, &what, e);
+
+	if (r <= 0)
+		return r;
 	r = apt_retry(argv, what, &output, e);
 	if (r < 0)
 		return r;
@@ -217,14 +230,10 @@ static int run_step(struct actuation *a, const struct step *s, struct error *e)
 				     "install", s->target,
 				     NULL };
 	_cleanup_free_ char *output = NULL, *what = NULL;
-	int r = package_state(s->target);
+	int r = to_install(s, &what, e);
 
-	if (r < 0)
-		return error_set(e, r, "cannot read " STATUS ": %s", strerror(-r));
-	if (r == PACKAGE_INSTALLED)
-		return 0;
-	if (asprintf(&what, "apt-get install %s", s->target) < 0)
-		return error_set(e, -ENOMEM, "out of memory");
+	if (r <= 0)
+		return r;
 	/* A refusal is the boot steps' to tell. */
 	(void)boot_stage(a, NULL);
 	r = apt_retry(argv, what, &output, e);

@@ -160,9 +160,11 @@ static bool value_has_key(const char *p, const char *key)
 
 static bool source_sets(const char *text, const char *key)
 {
-	for (; *text; text += text[strcspn(text, "\n")] ? strcspn(text, "\n") + 1 : strlen(text)) {
-		const char *value = cmdline_assignment(text);
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		const char *value;
 
+		line += *line == '\n';
+		value = cmdline_assignment(line);
 		if (value && value_has_key(value, key))
 			return true;
 	}

@@ -463,3 +463,21 @@ void fake_arg(const char *setting, const char *key, const char *value)
 		boot_intent_add(&plan.arena, &plan.boot, setting_by_name(setting), key, value), 0);
 	fake_step(STEP_BOOT_ARG, setting, key, value ? value : "");
 }
+
+void fake_runtime_steps(void)
+{
+	struct step *s;
+
+	fake_step(STEP_KERNEL_FILE, "watchdogs", FAKE_WATCHDOG, "0");
+	fake_step(STEP_KERNEL_FILE, "rt_throttling", FAKE_THROTTLING, "-1");
+	fake_step(STEP_HUGEPAGES, "hugepages", FAKE_PAGES, "1");
+	fake_step(STEP_MOUNT, "hugepages", "/dev/hugepages-1G", "1G")->size_kib = 1048576;
+	s = fake_step(STEP_THREAD, "kthread_priority", "ksoftirqd/3", "fifo 2");
+	s->number = 30;
+	s->name = "ksoftirqd/3";
+	s->policy = 1;
+	s->priority = 2;
+	s = fake_step(STEP_IRQ, "irq_affinity", "/proc/irq/24/smp_affinity_list", "0-1");
+	s->number = 24;
+	s->name = "eth0";
+}

@@ -54,3 +54,10 @@ struct plan *fake_plan_now(void);
 struct step *fake_step(enum step_kind kind, const char *setting, const char *target,
 		       const char *want);
 void fake_arg(const char *setting, const char *key, const char *value);
+/* A step of every run-time kind: watchdog, throttling, a page and its mount, a thread, an IRQ. */
+void fake_runtime_steps(void);
+
+/* Files of the fake machine that those steps write. */
+#define FAKE_WATCHDOG	"/proc/sys/kernel/watchdog"
+#define FAKE_THROTTLING "/proc/sys/kernel/sched_rt_runtime_us"
+#define FAKE_PAGES	"/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages"

@@ -9,16 +9,13 @@
 
 #include "actuators/execute.h"
 
-#define TEST(fn)   cmocka_unit_test_setup_teardown(fn, fake_setup, fake_teardown)
-#define WATCHDOG   "/proc/sys/kernel/watchdog"
-#define THROTTLING "/proc/sys/kernel/sched_rt_runtime_us"
-#define PAGES	   "/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages"
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, fake_setup, fake_teardown)
 
 static void machine(void)
 {
-	fake_write(WATCHDOG, "1\n");
-	fake_write(THROTTLING, "950000\n");
-	fake_write(PAGES, "0\n");
+	fake_write(FAKE_WATCHDOG, "1\n");
+	fake_write(FAKE_THROTTLING, "950000\n");
+	fake_write(FAKE_PAGES, "0\n");
 	fake_write("/proc/irq/24/smp_affinity_list", "0-3\n");
 	fake_write("/proc/irq/24/effective_affinity_list", "0-3");
 	fake_thread(30, "ksoftirqd/3", 0, 0);
@@ -26,24 +23,11 @@ static void machine(void)
 
 static void plan_all(void)
 {
-	struct step *s;
-
 	fake_plan();
 	fake_step(STEP_PACKAGE, "kernel", "linux-image-rt-amd64", "installed");
 	fake_arg("cpu_isolation", "isolcpus", "managed_irq,domain,2-3");
 	fake_arg("tick_offload", "nohz_full", "2-3");
-	fake_step(STEP_KERNEL_FILE, "watchdogs", WATCHDOG, "0");
-	fake_step(STEP_KERNEL_FILE, "rt_throttling", THROTTLING, "-1");
-	fake_step(STEP_HUGEPAGES, "hugepages", PAGES, "1");
-	fake_step(STEP_MOUNT, "hugepages", "/dev/hugepages-1G", "1G")->size_kib = 1048576;
-	s = fake_step(STEP_THREAD, "kthread_priority", "ksoftirqd/3", "fifo 2");
-	s->number = 30;
-	s->name = "ksoftirqd/3";
-	s->policy = 1;
-	s->priority = 2;
-	s = fake_step(STEP_IRQ, "irq_affinity", "/proc/irq/24/smp_affinity_list", "0-1");
-	s->number = 24;
-	s->name = "eth0";
+	fake_runtime_steps();
 }
 
 static int execute(void)

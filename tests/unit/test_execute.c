@@ -8,8 +8,6 @@
 #include "actuators/root.h"
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, fake_setup, fake_teardown)
-#define WATCHDOG "/proc/sys/kernel/watchdog"
-#define PAGES	 "/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages"
 #define IRQ_LIST "/proc/irq/24/smp_affinity_list"
 
 static struct outcome *outcomes;
@@ -71,11 +69,11 @@ static void kernel_file_is_written_and_its_original_kept(void **state)
 	_cleanup_free_ char *originals = NULL;
 
 	(void)state;
-	fake_write(WATCHDOG, "1\n");
-	fake_step(STEP_KERNEL_FILE, "watchdogs", WATCHDOG, "0");
+	fake_write(FAKE_WATCHDOG, "1\n");
+	fake_step(STEP_KERNEL_FILE, "watchdogs", FAKE_WATCHDOG, "0");
 	assert_int_equal(execute(), 0);
 	assert_int_equal(outcomes[0].result, STEP_DONE);
-	fake_expect(WATCHDOG, "0\n");
+	fake_expect(FAKE_WATCHDOG, "0\n");
 	originals = fake_read("/var/lib/latencyd/originals.json");
 	assert_non_null(strstr(originals, "\"value\": \"1\""));
 	fake_expect("/run/latencyd/refusals.json", NULL);
@@ -88,13 +86,13 @@ static void second_run_changes_no_byte(void **state)
 	size_t writes;
 
 	(void)state;
-	fake_write(WATCHDOG, "1\n");
-	fake_write(PAGES, "0\n");
+	fake_write(FAKE_WATCHDOG, "1\n");
+	fake_write(FAKE_PAGES, "0\n");
 	fake_write(IRQ_LIST, "0-3\n");
 	fake_write("/proc/irq/24/effective_affinity_list", "3\n");
 	thread(30, "ksoftirqd/3");
-	fake_step(STEP_KERNEL_FILE, "watchdogs", WATCHDOG, "0");
-	fake_step(STEP_HUGEPAGES, "hugepages", PAGES, "2");
+	fake_step(STEP_KERNEL_FILE, "watchdogs", FAKE_WATCHDOG, "0");
+	fake_step(STEP_HUGEPAGES, "hugepages", FAKE_PAGES, "2");
 	fake_step(STEP_MOUNT, "hugepages", "/dev/hugepages-1G", "1G")->size_kib = 1048576;
 	thread_step(30, "ksoftirqd/3");
 	irq_step("0-1");
@@ -123,9 +121,9 @@ static void managed_irq_is_refused_by_name_and_the_rest_goes_on(void **state)
 	fake_write(IRQ_LIST, "3\n");
 	fake_write("/proc/irq/24/effective_affinity_list", "3\n");
 	fake_write("/sys/kernel/irq/24/chip_name", "IR-PCI-MSIX\n");
-	fake_write(WATCHDOG, "1\n");
+	fake_write(FAKE_WATCHDOG, "1\n");
 	irq_step("0-1");
-	fake_step(STEP_KERNEL_FILE, "watchdogs", WATCHDOG, "0");
+	fake_step(STEP_KERNEL_FILE, "watchdogs", FAKE_WATCHDOG, "0");
 	fake_fault("/proc/irq/24/", EIO, 1);
 	assert_int_equal(execute(), 0);
 	assert_int_equal(outcomes[0].result, STEP_REFUSED);
@@ -187,34 +185,34 @@ static void success_drops_the_record_of_a_refusal(void **state)
 	_cleanup_free_ char *refusals = NULL;
 
 	(void)state;
-	fake_write(WATCHDOG, "1\n");
-	fake_step(STEP_KERNEL_FILE, "watchdogs", WATCHDOG, "0");
-	fake_fault(WATCHDOG, EPERM, 1);
+	fake_write(FAKE_WATCHDOG, "1\n");
+	fake_step(STEP_KERNEL_FILE, "watchdogs", FAKE_WATCHDOG, "0");
+	fake_fault(FAKE_WATCHDOG, EPERM, 1);
 	assert_int_equal(execute(), 0);
 	assert_int_equal(outcomes[0].result, STEP_REFUSED);
 	drop();
 	refusals = fake_read("/run/latencyd/refusals.json");
-	assert_non_null(strstr(refusals, WATCHDOG));
+	assert_non_null(strstr(refusals, FAKE_WATCHDOG));
 	assert_int_equal(execute(), 0);
 	assert_int_equal(outcomes[0].result, STEP_DONE);
 	drop();
 	free(refusals);
 	refusals = fake_read("/run/latencyd/refusals.json");
-	assert_null(strstr(refusals, WATCHDOG));
+	assert_null(strstr(refusals, FAKE_WATCHDOG));
 }
 
 static void short_huge_page_allocation_says_how_many(void **state)
 {
 	(void)state;
-	fake_write(PAGES, "0\n");
+	fake_write(FAKE_PAGES, "0\n");
 	fake_hugepages_max(1);
-	fake_step(STEP_HUGEPAGES, "hugepages", PAGES, "4");
+	fake_step(STEP_HUGEPAGES, "hugepages", FAKE_PAGES, "4");
 	assert_int_equal(execute(), 1);
 	assert_int_equal(outcomes[0].result, STEP_FAILED);
 	assert_int_equal(outcomes[0].error.code, -ENOSPC);
 	assert_string_equal(outcomes[0].error.what,
-			    PAGES ": the kernel gave 1 of 4 huge pages: its free memory is "
-				  "fragmented or too small");
+			    FAKE_PAGES ": the kernel gave 1 of 4 huge pages: its free memory is "
+				       "fragmented or too small");
 	assert_non_null(strstr(outcomes[0].error.todo, "reboot"));
 	drop();
 }
@@ -319,11 +317,11 @@ static void damaged_originals_stop_everything(void **state)
 
 	(void)state;
 	fake_write("/var/lib/latencyd/originals.json", "{\"version\": 1, \"orig");
-	fake_write(WATCHDOG, "1\n");
-	fake_step(STEP_KERNEL_FILE, "watchdogs", WATCHDOG, "0");
+	fake_write(FAKE_WATCHDOG, "1\n");
+	fake_step(STEP_KERNEL_FILE, "watchdogs", FAKE_WATCHDOG, "0");
 	assert_int_equal(plan_execute(fake_plan_now(), NULL, NULL, &outcomes, &e), -EBADMSG);
 	assert_non_null(strstr(e.what, "originals.json is damaged"));
-	fake_expect(WATCHDOG, "1\n");
+	fake_expect(FAKE_WATCHDOG, "1\n");
 	fake_expect("/var/lib/latencyd/originals.json", "{\"version\": 1, \"orig");
 }
 
@@ -343,8 +341,8 @@ static void count(const struct step *s, size_t i, size_t n, const struct outcome
 static void progress_is_told_before_and_after(void **state)
 {
 	(void)state;
-	fake_write(WATCHDOG, "1\n");
-	fake_step(STEP_KERNEL_FILE, "watchdogs", WATCHDOG, "0");
+	fake_write(FAKE_WATCHDOG, "1\n");
+	fake_step(STEP_KERNEL_FILE, "watchdogs", FAKE_WATCHDOG, "0");
 	fake_step(STEP_REBOOT, NULL, "this machine", NULL);
 	before_calls = after_calls = 0;
 	assert_int_equal(plan_execute(fake_plan_now(), count, &before_calls, &outcomes, NULL), 0);

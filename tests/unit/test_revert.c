@@ -8,11 +8,8 @@
 #include "actuators/grub_files.h"
 #include "actuators/root.h"
 
-#define TEST(fn)   cmocka_unit_test_setup_teardown(fn, fake_setup, fake_teardown)
-#define WATCHDOG   "/proc/sys/kernel/watchdog"
-#define THROTTLING "/proc/sys/kernel/sched_rt_runtime_us"
-#define PAGES	   "/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages"
-#define ORIGINALS  "/var/lib/latencyd/originals.json"
+#define TEST(fn)  cmocka_unit_test_setup_teardown(fn, fake_setup, fake_teardown)
+#define ORIGINALS "/var/lib/latencyd/originals.json"
 
 static void execute(void)
 {
@@ -40,9 +37,9 @@ static int revert(const char *setting)
 
 static void runtime_files(void)
 {
-	fake_write(WATCHDOG, "1\n");
-	fake_write(THROTTLING, "950000\n");
-	fake_write(PAGES, "0\n");
+	fake_write(FAKE_WATCHDOG, "1\n");
+	fake_write(FAKE_THROTTLING, "950000\n");
+	fake_write(FAKE_PAGES, "0\n");
 	fake_write("/proc/irq/24/smp_affinity_list", "0-3\n");
 	fake_write("/proc/irq/24/effective_affinity_list", "3\n");
 	fake_write("/proc/irq/24/eth0/.keep", "");
@@ -51,20 +48,7 @@ static void runtime_files(void)
 
 static void plan_runtime(void)
 {
-	struct step *s;
-
-	fake_step(STEP_KERNEL_FILE, "watchdogs", WATCHDOG, "0");
-	fake_step(STEP_KERNEL_FILE, "rt_throttling", THROTTLING, "-1");
-	fake_step(STEP_HUGEPAGES, "hugepages", PAGES, "1");
-	fake_step(STEP_MOUNT, "hugepages", "/dev/hugepages-1G", "1G")->size_kib = 1048576;
-	s = fake_step(STEP_THREAD, "kthread_priority", "ksoftirqd/3", "fifo 2");
-	s->number = 30;
-	s->name = "ksoftirqd/3";
-	s->policy = 1;
-	s->priority = 2;
-	s = fake_step(STEP_IRQ, "irq_affinity", "/proc/irq/24/smp_affinity_list", "0-1");
-	s->number = 24;
-	s->name = "eth0";
+	fake_runtime_steps();
 }
 
 static void plan_boot(void)
@@ -84,7 +68,7 @@ static void runtime_values_and_boot_files_are_as_before(void **state)
 	plan_runtime();
 	plan_boot();
 	execute();
-	fake_expect(WATCHDOG, "0\n");
+	fake_expect(FAKE_WATCHDOG, "0\n");
 	assert_int_equal(originals_exist(NULL), 1);
 	/* not booted with our arguments yet: nothing is left for a reboot */
 	assert_int_equal(revert(NULL), 0);
@@ -209,8 +193,8 @@ static void one_setting_is_reverted_and_the_others_stay(void **state)
 	plan_boot();
 	execute();
 	assert_int_equal(revert("watchdogs"), 0);
-	fake_expect(WATCHDOG, "1\n");
-	fake_expect(THROTTLING, "-1\n");
+	fake_expect(FAKE_WATCHDOG, "1\n");
+	fake_expect(FAKE_THROTTLING, "-1\n");
 	assert_int_equal(revert("tick_offload"), 0);
 	text = fake_read("/boot/grub/grub.cfg");
 	assert_null(strstr(text, "nohz_full"));
@@ -303,14 +287,14 @@ static void failing_restore_keeps_its_original_and_goes_on(void **state)
 	runtime_files();
 	plan_runtime();
 	execute();
-	fake_fault(WATCHDOG, EIO, 2);
+	fake_fault(FAKE_WATCHDOG, EIO, 2);
 	assert_int_equal(revert_all(NULL, NULL, NULL, &e), -EIO);
-	assert_non_null(strstr(e.what, WATCHDOG));
-	fake_expect(THROTTLING, "950000\n");
-	fake_expect(WATCHDOG, "0\n");
+	assert_non_null(strstr(e.what, FAKE_WATCHDOG));
+	fake_expect(FAKE_THROTTLING, "950000\n");
+	fake_expect(FAKE_WATCHDOG, "0\n");
 	/* the revert is marked: the daemon's next start finishes it */
 	assert_int_equal(revert_resume(NULL), 0);
-	fake_expect(WATCHDOG, "1\n");
+	fake_expect(FAKE_WATCHDOG, "1\n");
 	assert_int_equal(originals_exist(NULL), 0);
 }
 
