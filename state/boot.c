@@ -244,7 +244,6 @@ enum boot_key boot_key_state(const struct boot_view *view, const struct boot_int
 int boot_would_change(const struct boot_view *view, const struct boot_intent *b,
 		      const struct observed *o)
 {
-	_cleanup_cmdline_ struct cmdline running = { 0 };
 	int r;
 
 	if (!view->known || !fact_known(&o->cmdline) || !fact_known(&o->kernel_release) ||
@@ -252,13 +251,24 @@ int boot_would_change(const struct boot_view *view, const struct boot_intent *b,
 		return -ENODATA;
 	if (!streq(o->kernel_release.text, o->boot.next_kernel.text))
 		return 1;
+	r = boot_runs_all(b, o);
+	return r < 0 ? r : !r;
+}
+
+int boot_runs_all(const struct boot_intent *b, const struct observed *o)
+{
+	_cleanup_cmdline_ struct cmdline running = { 0 };
+	int r;
+
+	if (!fact_known(&o->cmdline))
+		return -ENODATA;
 	r = cmdline_parse(o->cmdline.text, &running);
 	if (r < 0)
 		return r == -ENOMEM ? r : -ENODATA;
 	for (size_t i = 0; i < b->n_args; i++)
 		if (!key_equal(&running, b, b->args[i].key, o->n_cpus))
-			return 1;
-	return 0;
+			return 0;
+	return 1;
 }
 
 const char *boot_key_text(struct arena *a, const struct cmdline_arg *args, size_t n_args,

@@ -40,6 +40,8 @@ const char *boot_foreign_source(const struct observed *o, const char *key);
  * running one was not booted with? 1, 0 (it would not), -ENODATA (cannot tell) or -ENOMEM. */
 int boot_would_change(const struct boot_view *view, const struct boot_intent *b,
 		      const struct observed *o);
+/* Was the running kernel booted with all of @b's arguments? 1, 0, -ENODATA or -ENOMEM. */
+int boot_runs_all(const struct boot_intent *b, const struct observed *o);
 
 /* "key=a key=b" of every argument of @key, "" when there is none; NULL when out of memory. */
 const char *boot_key_text(struct arena *a, const struct cmdline_arg *args, size_t n_args,

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "state/document_guests.h"
 #include "state/document_parts.h"
 #include "state/observed.h"
 #include "state/settings.h"
@@ -18,6 +19,7 @@ void desired_done(struct desired *d)
 {
 	if (!d)
 		return;
+	desired_guests_done(d);
 	cpuset_done(&d->isolated);
 	cpuset_done(&d->housekeeping);
 	arena_free(&d->arena);
@@ -34,6 +36,11 @@ static uint64_t digest(const char *text, size_t size)
 		hash *= UINT64_C(0x100000001b3);
 	}
 	return hash;
+}
+
+char *document_digest(struct arena *a, const char *text, size_t size)
+{
+	return arena_printf(a, "%016" PRIx64, digest(text, size));
 }
 
 static int parse_version(struct doc *doc, const struct yaml_node *node, void *target)
@@ -67,48 +74,118 @@ static int parse_reboot(struct doc *doc, const struct yaml_node *node, void *tar
 	return doc_mapping(doc, node, keys, ARRAY_SIZE(keys), target);
 }
 
-/* Keys of the design that this version cannot honour: no typing error, and not to be ignored. */
-static int refuse_future_keys(struct doc *doc, const struct yaml_node *root)
+/* Keys that are no typing error, and not to be ignored: of a later version, or of the other kind of
+ * document. */
+static int refuse_misplaced(struct doc *doc, const struct yaml_node *root, bool of_guest)
 {
-	static const struct {
-		const char *key;
-		const char *why;
-	} future[] = {
-		{ "guests", "guests are not managed by this version of latencyd" },
+	static const char of_host[] = "this belongs in a host's document, and this is a guest's";
+	const struct {
+		const char *key, *why; /* NULL: fine here */
+	} misplaced[] = {
 		{ "drift", "drift repair and alerts are not done by this version of latencyd" },
+		{ "host", of_guest ? of_host : NULL },
+		{ "guests", of_guest ? of_host : NULL },
+		{ "measure", of_guest ? of_host : NULL },
+		{ "boot", of_guest ? NULL : "only a guest's document says who boots it" },
 	};
 
 	for (size_t i = 0; i < root->n_items; i++) {
-		for (size_t j = 0; j < ARRAY_SIZE(future); j++) {
-			if (!streq(root->keys[i]->text, future[j].key))
+		for (size_t j = 0; j < ARRAY_SIZE(misplaced); j++) {
+			if (!misplaced[j].why || !streq(root->keys[i]->text, misplaced[j].key))
 				continue;
-			doc_error(doc, root->keys[i], "%s", future[j].why);
-			error_todo(doc->error, "remove the key \"%s\"", future[j].key);
+			doc_error(doc, root->keys[i], "%s", misplaced[j].why);
+			error_todo(doc->error, "remove the key \"%s\"", misplaced[j].key);
 			return -EINVAL;
 		}
 	}
 	return 0;
 }
 
-static int parse_root(struct doc *doc, const struct yaml_node *root, struct desired *d)
+static int parse_boot(struct doc *doc, const struct yaml_node *node, void *target)
+{
+	static const char *const names[] = { "host", NULL };
+	int choice, r = doc_choice(doc, node, names, &choice);
+
+	if (!r)
+		((struct desired *)target)->boot_by_host = true;
+	return r;
+}
+
+/* The document of a guest, as its host sends it. */
+static int parse_guest_root(struct doc *doc, const struct yaml_node *root, struct desired *d)
 {
 	static const struct doc_key keys[] = {
 		{ .name = "version", .parse = parse_version, .required = true },
-		{ .name = "host", .parse = document_parse_host, .required = true },
-		{ .name = "measure", .parse = document_parse_measure },
+		{ .name = "guest", .parse = document_parse_host, .required = true },
+		{ .name = "boot", .parse = parse_boot },
 		{ .name = "reboot", .parse = parse_reboot },
 	};
-	const struct yaml_node *version = yaml_get(root, "version");
+
+	d->role = ROLE_GUEST;
+	return doc_mapping(doc, root, keys, ARRAY_SIZE(keys), d);
+}
+
+/* Each of `on` is the host, or one of the guests. */
+static int check_measured(struct doc *doc, const struct yaml_node *root, const struct desired *d)
+{
+	const struct yaml_node *measure = yaml_get(root, "measure");
+	const struct yaml_node *on = measure ? yaml_get(measure, "on") : NULL;
+
+	for (size_t i = 0; i < d->measure.n_on; i++) {
+		const char *guest = after_prefix(d->measure.on[i], "guest/");
+
+		if (guest ? !desired_guest(d, guest) : d->no_machine) {
+			doc_error(doc, on->items[i],
+				  "there is no %s in this document to measure on",
+				  d->measure.on[i]);
+			error_todo(doc->error, "write host, or guest/NAME of one of its guests");
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int parse_host_root(struct doc *doc, const struct yaml_node *root, struct desired *d)
+{
+	/* In this order: a guest's defaults come from the host's pages and the reboot policy. */
+	static const struct doc_key keys[] = {
+		{ .name = "version", .parse = parse_version, .required = true },
+		{ .name = "host", .parse = document_parse_host },
+		{ .name = "reboot", .parse = parse_reboot },
+		{ .name = "guests", .parse = document_parse_guests },
+		{ .name = "measure", .parse = document_parse_measure },
+	};
+	int r;
+
+	d->no_machine = !yaml_get(root, "host");
+	r = doc_mapping(doc, root, keys, ARRAY_SIZE(keys), d);
+	if (r >= 0 && d->no_machine && !d->n_guests) {
+		doc_error(doc, root, "the key \"host\" is missing, and there are no guests either");
+		error_todo(doc->error, "write host: and the state this machine shall be in");
+		return -EINVAL;
+	}
+	if (r >= 0)
+		r = guests_check(doc, d);
+	return r < 0 ? r : check_measured(doc, root, d);
+}
+
+static int parse_root(struct doc *doc, const struct yaml_node *root, struct desired *d)
+{
+	const struct yaml_node *version;
 	int r = 0;
 
 	if (root->kind != YAML_MAPPING)
-		return doc_mapping(doc, root, keys, ARRAY_SIZE(keys), d);
+		return parse_host_root(doc, root, d);
+	version = yaml_get(root, "version");
 	/* First: in a document of a later version other keys may well be right. */
 	if (version)
 		r = parse_version(doc, version, d);
 	if (r >= 0)
-		r = refuse_future_keys(doc, root);
-	return r < 0 ? r : doc_mapping(doc, root, keys, ARRAY_SIZE(keys), d);
+		r = refuse_misplaced(doc, root, yaml_get(root, "guest"));
+	if (r < 0)
+		return r;
+	return yaml_get(root, "guest") ? parse_guest_root(doc, root, d)
+				       : parse_host_root(doc, root, d);
 }
 
 int document_parse(const char *source, const char *text, size_t size, struct desired *ret,
@@ -122,7 +199,7 @@ int document_parse(const char *source, const char *text, size_t size, struct des
 	measure_defaults(&d.measure);
 	/* The rows keep doc.source with their values: it has to live as long as they do. */
 	doc.source = d.source = arena_strdup(&d.arena, source);
-	d.digest = arena_printf(&d.arena, "%016" PRIx64, digest(text, size));
+	d.digest = document_digest(&d.arena, text, size);
 	if (!d.source || !d.digest)
 		return error_set(e, -ENOMEM, "%s: out of memory", source);
 	r = yaml_parse(&doc, text, size, &root);
@@ -277,6 +354,8 @@ int desired_resolve(struct desired *d, const struct observed *o, struct error *e
 			     : cpuset_copy(&resolved.isolated, &d->isolated);
 	if (r >= 0)
 		r = resolve_cpus(&resolved, o, e);
+	if (r >= 0)
+		r = guests_check_resolved(&resolved, o, e);
 	if (r >= 0)
 		r = check_settings(&resolved, o, e);
 	if (r >= 0) {

@@ -7,8 +7,10 @@
 #include "state/arena.h"
 #include "state/cpuset.h"
 #include "state/error.h"
+#include "state/measure_spec.h"
 
 struct observed;
+struct desired_guest;
 
 /* Where something stands in the document, for errors found later. Counted from 1. */
 struct mark {
@@ -17,17 +19,8 @@ struct mark {
 };
 
 enum reboot_policy { REBOOT_MANUAL, REBOOT_WHEN_ASKED, REBOOT_AUTOMATIC };
-enum sla_action { SLA_MONITOR, SLA_ASSERT };
-
-/* design §8, background: measurement. A limit of -1 is not declared. Microseconds. */
-struct desired_measure {
-	bool declared;
-	const char *profile; /* "smoke", "quick", "standard", "acceptance" */
-	unsigned duration_s; /* of the profile, or the document's own `duration: SECONDS` */
-	unsigned interval_us;
-	int64_t max_min_latency_us, max_avg_latency_us, max_max_latency_us;
-	enum sla_action action;
-};
+/* Whose document this is: the machine that has guests, or a guest (its host sends it). */
+enum machine_role { ROLE_HOST, ROLE_GUEST };
 
 #define SETTINGS_MAX 32
 
@@ -35,6 +28,12 @@ struct desired {
 	struct arena arena;
 	const char *source; /* the file's name, for errors */
 	char *digest; /* FNV-1a 64 of the document's bytes, hex: the fingerprint's document hash */
+
+	enum machine_role role; /* `host:` or `guest:` */
+	/* Neither stands there (a document of guests alone): no setting of this machine is managed,
+	 * no CPU is isolated, every CPU does housekeeping. */
+	bool no_machine;
+	bool boot_by_host; /* ROLE_GUEST, `boot: host`: the arguments come from its host's QEMU */
 
 	struct cpuset isolated; /* freed by desired_done() */
 	bool isolated_auto;	/* `isolated: auto`: desired_resolve() fills the set */
@@ -45,6 +44,9 @@ struct desired {
 	/* By index in settings[]: the row's own value, NULL when the document does not name it. */
 	const void *values[SETTINGS_MAX];
 	struct mark marks[SETTINGS_MAX];
+
+	struct desired_guest *guests; /* state/guest.h */
+	size_t n_guests;
 
 	struct desired_measure measure;
 	enum reboot_policy reboot_policy; /* default REBOOT_WHEN_ASKED */

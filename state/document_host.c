@@ -1,8 +1,8 @@
 /*
- * The `host:` part of the document: which CPUs are isolated, a preset to start from, and every
- * other key a setting's row, which reads its own value. A value `unmanaged` is handled here, for
- * all rows alike. What a preset says comes first; the document's own keys then replace it one by
- * one.
+ * The `host:` part of the document, and a guest's own state with the same keys: which CPUs are
+ * isolated, a preset to start from, and every other key a setting's row, which reads its own value.
+ * A value `unmanaged` is handled here, for all rows alike. What a preset says comes first; the
+ * document's own keys then replace it one by one.
  */
 #include "state/document_parts.h"
 
@@ -15,49 +15,50 @@
 /* No longer than any kernel command line: every setting puts the list there. */
 #define LIST_LENGTH_MAX 4096
 
-static int parse_isolated_list(struct doc *doc, const struct yaml_node *node, struct desired *d)
+int document_parse_cpus(struct doc *doc, const struct yaml_node *node, const char *word,
+			struct cpuset *ret)
 {
-	_cleanup_cpuset_ struct cpuset set = { 0 };
+	_cleanup_cpuset_ struct cpuset any = { 0 };
 	const char *shown = doc_show(doc, node);
 	int r;
 
 	if (node->kind == YAML_SCALAR && strlen(node->text) > LIST_LENGTH_MAX)
 		return doc_error(doc, node, "a CPU list of more than %d characters",
 				 LIST_LENGTH_MAX);
-	r = node->kind == YAML_SCALAR ? cpuset_parse_list(node->text, 0, &set) : -EINVAL;
+	r = node->kind == YAML_SCALAR ? cpuset_parse_list(node->text, 0, ret) : -EINVAL;
 	if (r == -ENOMEM || !shown)
 		return -ENOMEM;
 	if (r == -ERANGE)
 		return doc_error(doc, node, "CPU numbers end at %u, found %s", CPUSET_MAX, shown);
 	if (r < 0 && node->kind == YAML_SCALAR &&
-	    !cpuset_parse_list(node->text, ANY_N_CPUS, &set)) {
+	    !cpuset_parse_list(node->text, ANY_N_CPUS, &any)) {
 		doc_error(doc, node, "%s depends on the machine: \"N\" and \"all\" are not taken",
 			  shown);
-		error_todo(doc->error, "write the CPU numbers, such as 2-7, or auto");
+		error_todo(doc->error, "write the CPU numbers, such as 2-7, or %s", word);
 		return -EINVAL;
 	}
 	if (r < 0) {
-		doc_error(doc, node, "expected a CPU list or auto, found %s", shown);
+		doc_error(doc, node, "expected a CPU list or %s, found %s", word, shown);
 		error_todo(doc->error, "write it as the kernel does: 2-7 or 2,4-7 or 0-31:2/8");
 		return -EINVAL;
 	}
-	if (cpuset_empty(&set))
-		return doc_error(doc, node, "the isolated set is empty: name at least one CPU");
-	d->isolated = set;
-	set = (struct cpuset){ 0 };
 	return 0;
 }
 
 static int parse_isolated(struct doc *doc, const struct yaml_node *node, void *target)
 {
 	struct desired *d = target;
+	int r;
 
 	d->isolated_at = node->at;
 	if (node->kind == YAML_SCALAR && streq(node->text, "auto")) {
 		d->isolated_auto = true;
 		return 0;
 	}
-	return parse_isolated_list(doc, node, d);
+	r = document_parse_cpus(doc, node, "auto", &d->isolated);
+	if (!r && cpuset_empty(&d->isolated))
+		return doc_error(doc, node, "the isolated set is empty: name at least one CPU");
+	return r;
 }
 
 static int parse_allow_cpu0(struct doc *doc, const struct yaml_node *node, void *target)
@@ -177,6 +178,29 @@ static int parse_extends(struct doc *doc, const struct yaml_node *node, struct d
 	return r < 0 ? r : apply_preset(doc, &presets[choice], node->at, d);
 }
 
+static int missing_cpus(struct doc *doc, const struct yaml_node *node)
+{
+	doc_error(doc, node, "the key \"cpus\" is missing");
+	error_todo(doc->error, "add cpus: {isolated: LIST}, such as 2-7, or auto");
+	return -EINVAL;
+}
+
+/* A guest may have no isolated CPU; then there is nothing to take the tick off. */
+static int refuse_isolating(struct doc *doc, const struct desired *d)
+{
+	for (size_t i = 0; i < n_settings; i++) {
+		const struct yaml_node node = { .at = d->marks[i] };
+
+		if (!d->values[i] || !settings[i]->needs_isolated)
+			continue;
+		doc_error(doc, &node, "%s is about isolated CPUs, and none is named",
+			  settings[i]->name);
+		error_todo(doc->error, "add cpus: {isolated: LIST}, or set it to unmanaged");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int document_parse_host(struct doc *doc, const struct yaml_node *node, void *target)
 {
 	static const char *const other[] = { "cpus", "extends", NULL };
@@ -194,10 +218,7 @@ int document_parse_host(struct doc *doc, const struct yaml_node *node, void *tar
 		r = parse_settings(doc, node, other, d);
 	if (r < 0)
 		return r;
-	if (!cpus) {
-		doc_error(doc, node, "the key \"cpus\" is missing");
-		error_todo(doc->error, "add cpus: {isolated: LIST}, such as 2-7, or auto");
-		return -EINVAL;
-	}
-	return parse_cpus(doc, cpus, d);
+	if (cpus)
+		return parse_cpus(doc, cpus, d);
+	return d->role == ROLE_GUEST ? refuse_isolating(doc, d) : missing_cpus(doc, node);
 }

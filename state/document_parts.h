@@ -1,7 +1,8 @@
 #pragma once
 /*
  * What the files that read the document share among themselves: document.c, document_host.c,
- * document_measure.c, presets.c and desired.c. Rows need only document.h.
+ * document_measure.c, presets.c, desired.c and those of document_guests.h. Rows need only
+ * document.h.
  */
 #include "state/document.h"
 
@@ -16,8 +17,16 @@ const char *nearest_word(const char *word, const char *const *names, size_t n_na
 int doc_unknown_key(struct doc *doc, const struct yaml_node *key, const char *const *names,
 		    size_t n_names);
 
-/* The `host:` mapping into the struct desired @target; `cpus` is required. */
+/* FNV-1a 64 of a document's bytes, in hex, in @a; NULL: out of memory. */
+char *document_digest(struct arena *a, const char *text, size_t size);
+
+/* The `host:` mapping (of role ROLE_GUEST: `guest:` or a guest's `state:`) into the struct desired
+ * @target. `cpus` is required of a host; a guest without isolated CPUs may leave it out. */
 int document_parse_host(struct doc *doc, const struct yaml_node *node, void *target);
+
+/* A CPU list as the kernel writes it, empty or not; @word is what may stand there instead. */
+int document_parse_cpus(struct doc *doc, const struct yaml_node *node, const char *word,
+			struct cpuset *ret);
 
 /* The `measure:` mapping into the struct desired @target, and what holds without one. */
 int document_parse_measure(struct doc *doc, const struct yaml_node *node, void *target);

@@ -7,10 +7,13 @@
 #include <ctype.h>
 #include <errno.h>
 
+#include "state/guest.h"
+
 void observed_done(struct observed *o)
 {
 	if (!o)
 		return;
+	observed_guests_done(o);
 	cpuset_done(&o->possible);
 	cpuset_done(&o->present);
 	cpuset_done(&o->online);

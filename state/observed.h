@@ -6,6 +6,8 @@
 #include "state/arena.h"
 #include "state/cpuset.h"
 
+struct observed_guest;
+
 enum fact_state {
 	FACT_UNPROBED,	 /* nobody asked */
 	FACT_KNOWN,	 /* text is what the kernel said */
@@ -166,6 +168,16 @@ struct observed {
 
 	struct observed_refusal *refusals;
 	size_t n_refusals;
+
+	/* Guests of the document, in its order: filled by guest/observe_guests.c; state/guest.h. */
+	struct observed_guest *guests;
+	size_t n_guests;
+	struct fact kvm;	 /* known: KVM answers on /dev/kvm (text: API version) */
+	struct fact vhost_vsock; /* known (text "") or absent: /dev/vhost-vsock */
+	struct fact qemu;	 /* known (text "") or absent: /usr/bin/qemu-system-x86_64 */
+	/* Our nftables table: known: its rules, one per line as guest/forward.h words them; absent:
+	 * there is no such table. */
+	struct fact forwards;
 };
 
 #define _cleanup_observed_ _cleanup_(observed_done)

@@ -8,14 +8,24 @@
 #include <errno.h>
 
 #include "state/boot.h"
+#include "state/guest_row.h"
 #include "state/row.h"
 
 static const char *const step_kind_names[_STEP_KIND_MAX] = {
-	[STEP_PACKAGE] = "package",	  [STEP_BOOT_DEFAULT] = "boot-default",
-	[STEP_BOOT_ARG] = "boot-arg",	  [STEP_SERVICE] = "service",
-	[STEP_IRQBALANCE] = "irqbalance", [STEP_KERNEL_FILE] = "kernel-file",
-	[STEP_HUGEPAGES] = "hugepages",	  [STEP_MOUNT] = "mount",
-	[STEP_THREAD] = "thread",	  [STEP_IRQ] = "irq",
+	[STEP_PACKAGE] = "package",
+	[STEP_BOOT_DEFAULT] = "boot-default",
+	[STEP_BOOT_ARG] = "boot-arg",
+	[STEP_SERVICE] = "service",
+	[STEP_IRQBALANCE] = "irqbalance",
+	[STEP_KERNEL_FILE] = "kernel-file",
+	[STEP_HUGEPAGES] = "hugepages",
+	[STEP_MOUNT] = "mount",
+	[STEP_THREAD] = "thread",
+	[STEP_IRQ] = "irq",
+	[STEP_FORWARD] = "forward",
+	[STEP_GUEST_STOP] = "guest-stop",
+	[STEP_GUEST_LAUNCH] = "guest-launch",
+	[STEP_GUEST_DOCUMENT] = "guest-document",
 	[STEP_REBOOT] = "reboot",
 };
 
@@ -33,6 +43,7 @@ static const char *const disruption_names[_DISRUPTION_MAX] = {
 static const enum disruption step_disruptions[_STEP_KIND_MAX] = {
 	[STEP_SERVICE] = DISRUPTION_SERVICE_RESTART,
 	[STEP_IRQ] = DISRUPTION_IRQ_RESHUFFLE,
+	[STEP_GUEST_STOP] = DISRUPTION_GUEST_RESTART,
 	[STEP_REBOOT] = DISRUPTION_REBOOT,
 };
 
@@ -96,7 +107,8 @@ static int gather_intent(const struct desired *d, const struct observed *o,
 	for (size_t i = 0; i < n_settings; i++) {
 		int r = 0;
 
-		if (d->values[i] && settings[i]->intent)
+		if (d->values[i] && settings[i]->intent &&
+		    !(d->role == ROLE_GUEST && settings[i]->host_only))
 			r = settings[i]->intent(settings[i], d->values[i], d, o, &p->arena, &all);
 		if (r < 0)
 			return r;
@@ -197,6 +209,30 @@ static int plan_reboot(const struct desired *d, const struct observed *o, struct
 	return plan_step(p, NULL, STEP_REBOOT, "this machine", NULL, NULL) ? 0 : -ENOMEM;
 }
 
+static int plan_guests(const struct desired *d, const struct observed *o, struct plan *p)
+{
+	for (size_t i = 0; i < d->n_guests; i++)
+		for (size_t k = 0; k < n_guest_settings; k++) {
+			const struct setting *s = guest_settings[k];
+			int r = s->plan ? s->plan(s, &d->guests[i], d, o, p) : 0;
+
+			if (r < 0)
+				return r;
+		}
+	return plan_forwards(d, o, p);
+}
+
+/* A guest that is started now would not outlive the reboot that the host still needs. */
+static void put_off_launches(struct plan *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_steps; i++)
+		if (p->steps[i].kind != STEP_GUEST_LAUNCH && p->steps[i].kind != STEP_GUEST_STOP)
+			p->steps[n++] = p->steps[i];
+	p->n_steps = n;
+}
+
 /* Stable: within a kind the rows' own order stays. */
 static int sort_steps(struct plan *p)
 {
@@ -219,13 +255,18 @@ int plan_make(const struct desired *d, const struct observed *o, struct plan *re
 	_cleanup_(plan_done) struct plan p = { 0 };
 	int r = boot_view_init(o, &view);
 
-	if (r >= 0)
+	if (r >= 0 && !d->boot_by_host && !d->no_machine)
 		r = plan_boot(d, o, &view, &p);
 	for (size_t i = 0; r >= 0 && i < n_settings; i++)
-		if (d->values[i] && settings[i]->plan)
+		if (d->values[i] && settings[i]->plan &&
+		    !(d->role == ROLE_GUEST && settings[i]->host_only))
 			r = settings[i]->plan(settings[i], d->values[i], d, o, &p);
 	if (r >= 0)
+		r = plan_guests(d, o, &p);
+	if (r >= 0)
 		r = plan_reboot(d, o, &p);
+	if (p.needs_reboot)
+		put_off_launches(&p);
 	if (r >= 0)
 		r = sort_steps(&p);
 	if (r < 0)

@@ -23,6 +23,11 @@ enum step_kind {
 	STEP_MOUNT,	   /* mount hugetlbfs at target with pagesize=`want` */
 	STEP_THREAD,	   /* number=pid, name=comm: policy/priority, or CPUs from `want` */
 	STEP_IRQ,	   /* number=IRQ: write the list `want` into target, check effective */
+	/* Guests: carried out by guest/step.c. `guest` is the document's, target its name. */
+	STEP_FORWARD,	     /* our nftables rules: want is the whole wanted table, NULL: none */
+	STEP_GUEST_STOP,     /* only launched ones */
+	STEP_GUEST_LAUNCH,   /* argv */
+	STEP_GUEST_DOCUMENT, /* want: digest; the text is guest->document */
 	STEP_REBOOT,
 	_STEP_KIND_MAX
 };
@@ -46,6 +51,8 @@ enum value_kind {
 	VALUE_TEXT,   /* white space folded */
 };
 
+struct desired_guest;
+
 struct step {
 	enum step_kind kind;
 	const struct setting *setting;
@@ -59,6 +66,11 @@ struct step {
 	uint64_t size_kib;	    /* STEP_MOUNT: page size */
 	bool set_affinity;	    /* STEP_THREAD: `want` is a cpulist; else policy and priority */
 	int policy, priority;	    /* STEP_THREAD */
+	bool transient; /* STEP_THREAD of a guest: no original is kept, the thread dies with it */
+	const struct desired_guest
+		*guest;		 /* STEP_GUEST_*; of the desired, which outlives the plan */
+	const char *const *argv; /* STEP_GUEST_LAUNCH; in the plan's arena */
+	bool reboot; /* STEP_GUEST_DOCUMENT: the guest may reboot by itself to take it over */
 };
 
 /* Everything the boot entry shall have of ours: what the drop-in is rendered from. */

@@ -40,5 +40,22 @@ const struct preset presets[] = {
 			"kthread_priority: realtime\n"
 			"timer_migration: off\n",
 	},
+	{
+		/* What KVM4NFV's guest-setup0.sh and guest-setup1.sh meant to set, and the RCU
+		 * callbacks and threads that they forgot. */
+		.name = "realtime-guest",
+		.text = "kernel: {preemption: rt}\n"
+			"cpu_isolation: [domain, managed_irq]\n"
+			"tick_offload: isolated\n"
+			"rcu_offload: isolated\n"
+			"machine_check: off\n"
+			"tsc: reliable\n"
+			"watchdogs: off\n"
+			"rt_throttling: off\n"
+			"irq_affinity: housekeeping\n"
+			"idle: poll\n"
+			"kthread_priority: realtime\n"
+			"timer_migration: off\n",
+	},
 };
 const size_t n_presets = ARRAY_SIZE(presets);

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "state/guest.h"
 #include "state/settings.h"
 
 static const char REPLACEMENT[] = "\xef\xbf\xbd"; /* U+FFFD */
@@ -163,31 +164,59 @@ static json_t *setting_to_json(const struct setting_verdict *v)
 			 "evidence", evidence_to_json(v), "items", items_to_json(v));
 }
 
+static json_t *settings_to_json(const struct setting_verdict *list, size_t n)
+{
+	json_t *settings = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		settings = appended(settings, setting_to_json(&list[i]));
+	return settings;
+}
+
+static json_t *guests_to_json(const struct desired *d, const struct report *r)
+{
+	json_t *guests = json_array();
+
+	for (size_t i = 0; i < r->n_guests; i++) {
+		const struct guest_report *g = &r->guests[i];
+		const struct desired_guest *want = desired_guest(d, g->name);
+
+		guests = appended(
+			guests,
+			json_pack("{s:o, s:s, s:s, s:o, s:o, s:o}", "name", json_text(g->name),
+				  "verdict", machine_verdict_name(g->verdict), "origin",
+				  want && want->origin == GUEST_ADOPT ? "adopt" : "launch",
+				  "kernel_release", json_text(g->kernel_release), "boot_id",
+				  json_text(g->boot_id), "settings",
+				  settings_to_json(g->settings, g->n_settings)));
+	}
+	return guests;
+}
+
 static json_t *status_to_json(const char *document, enum machine_verdict verdict,
 			      uint64_t generation, const struct desired *d,
-			      const struct observed *o, json_t *settings)
+			      const struct observed *o, json_t *settings, json_t *guests)
 {
-	return json_pack("{s:i, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:[]}", "version", 1, "machine",
-			 "host", "verdict", machine_verdict_name(verdict), "generation",
-			 (json_int_t)generation, "document", json_text(document), "kernel",
-			 kernel_to_json(o), "cpus", cpus_to_json(d, o), "settings", settings,
-			 "guests");
+	return json_pack("{s:i, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", 1,
+			 "machine", d && d->role == ROLE_GUEST ? "guest" : "host", "verdict",
+			 machine_verdict_name(verdict), "generation", (json_int_t)generation,
+			 "document", json_text(document), "document_digest",
+			 json_text(d ? d->digest : NULL), "boot_id",
+			 o ? json_fact(&o->boot_id) : json_null(), "kernel", kernel_to_json(o),
+			 "cpus", cpus_to_json(d, o), "settings", settings, "guests", guests);
 }
 
 json_t *report_to_json(const struct desired *d, const struct observed *o, const struct report *r)
 {
-	json_t *settings = json_array();
-
-	for (size_t i = 0; i < r->n_settings; i++)
-		settings = appended(settings, setting_to_json(&r->settings[i]));
-	return status_to_json(d->source, r->verdict, r->generation, d, o, settings);
+	return status_to_json(d->source, r->verdict, r->generation, d, o,
+			      settings_to_json(r->settings, r->n_settings), guests_to_json(d, r));
 }
 
 json_t *unjudged_to_json(const char *document, const struct observed *o, const struct error *e,
 			 uint64_t generation)
 {
-	json_t *status =
-		status_to_json(document, MACHINE_DEGRADED, generation, NULL, o, json_array());
+	json_t *status = status_to_json(document, MACHINE_DEGRADED, generation, NULL, o,
+					json_array(), json_array());
 	json_t *error =
 		json_pack("{s:o, s:o}", "what", json_text(e->what), "todo", json_text(e->todo));
 
@@ -235,10 +264,10 @@ json_t *plan_to_json(const struct plan *p)
 			 "steps", steps, "boot", boot_intent_to_json(&p->boot));
 }
 
-/* The entry of the setting @name in a status object, or NULL. */
-static const json_t *previous_setting(const json_t *previous, const char *name)
+/* The entry of that name in the list @key of a status object, or NULL. */
+static const json_t *previous_named(const json_t *previous, const char *key, const char *name)
 {
-	const json_t *list = json_object_get(previous, "settings");
+	const json_t *list = json_object_get(previous, key);
 	const json_t *entry;
 	size_t i;
 
@@ -274,17 +303,32 @@ uint64_t generation_after(const json_t *previous, enum machine_verdict verdict)
 	return (uint64_t)generation + 1;
 }
 
-int report_carry(struct report *r, const json_t *previous, const char *now)
+/* @previous: the object that has the same settings as they were, NULL: none. */
+static int carry_since(struct report *r, struct setting_verdict *list, size_t n,
+		       const json_t *previous, const char *now)
 {
-	for (size_t i = 0; i < r->n_settings; i++) {
-		struct setting_verdict *v = &r->settings[i];
-		const char *since =
-			same_since(previous_setting(previous, v->setting->name), v->verdict);
+	for (size_t i = 0; i < n; i++) {
+		struct setting_verdict *v = &list[i];
+		const char *since = same_since(
+			previous_named(previous, "settings", v->setting->name), v->verdict);
 
 		v->since = arena_strdup(&r->arena, since ? since : now);
 		if (!v->since)
 			return -ENOMEM;
 	}
-	r->generation = generation_after(previous, r->verdict);
 	return 0;
+}
+
+int report_carry(struct report *r, const json_t *previous, const char *now)
+{
+	int k = carry_since(r, r->settings, r->n_settings, previous, now);
+
+	for (size_t i = 0; k >= 0 && i < r->n_guests; i++) {
+		struct guest_report *g = &r->guests[i];
+
+		k = carry_since(r, g->settings, g->n_settings,
+				previous_named(previous, "guests", g->name), now);
+	}
+	r->generation = generation_after(previous, r->verdict);
+	return k;
 }

@@ -448,3 +448,16 @@ const struct setting setting_hugepages = {
 	.plan = hugepages_plan,
 	.check = hugepages_check,
 };
+
+int desired_hugepages(const struct desired *d, size_t i, uint64_t *ret_size_kib,
+		      uint64_t *ret_count, int *ret_node)
+{
+	const struct hugepages_value *v = d->values[setting_index(&setting_hugepages)];
+
+	if (!v || i >= v->n_pools)
+		return -ENOENT;
+	*ret_size_kib = v->pools[i].size_kib;
+	*ret_count = v->pools[i].count;
+	*ret_node = (int)v->pools[i].node;
+	return 0;
+}

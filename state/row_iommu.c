@@ -120,6 +120,7 @@ static int iommu_judge(const struct setting *s, const void *value, const struct 
 
 const struct setting setting_iommu = {
 	.name = "iommu",
+	.host_only = true,
 	.summary = "Host devices bypass DMA translation: every IOMMU group is an identity domain",
 	.doc = "Documentation/admin-guide/kernel-parameters.txt (iommu=, intel_iommu=)",
 	.values = "passthrough",

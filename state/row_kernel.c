@@ -137,7 +137,7 @@ static int kernel_judge(const struct setting *s, const void *value, const struct
 	const struct kernel_value *want = value;
 	int k, rt = kernel_is_rt(o);
 
-	(void)s, (void)d;
+	(void)s;
 	v->want = want->package ? arena_printf(&r->arena, "PREEMPT_RT (%s)", want->package)
 				: "PREEMPT_RT";
 	v->live = fact_show(&r->arena, &o->kernel_release);
@@ -148,6 +148,11 @@ static int kernel_judge(const struct setting *s, const void *value, const struct
 		return k;
 	if (rt < 0)
 		return verdict_unknown(r, v, &o->kernel_version);
+	if (d->boot_by_host)
+		return rt ? 0
+			  : verdict_set(r, v, VERDICT_UNFIXABLE,
+					"the running kernel is not PREEMPT_RT, and its host gives "
+					"this guest its kernel: name a real-time one there");
 	/* A reboot into the same ordinary kernel would mend nothing. */
 	v->needs_boot = !rt && fact_known(&o->boot.next_kernel) && newest_rt_kernel(o);
 	if (!rt) {
@@ -172,8 +177,7 @@ static int kernel_plan(const struct setting *s, const void *value, const struct 
 {
 	const struct kernel_value *want = value;
 
-	(void)d;
-	if (!want->package || o->package.state != FACT_ABSENT)
+	if (d->boot_by_host || !want->package || o->package.state != FACT_ABSENT)
 		return 0;
 	return plan_step(p, s, STEP_PACKAGE, want->package, NULL, "installed") ? 0 : -ENOMEM;
 }

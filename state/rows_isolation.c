@@ -114,6 +114,7 @@ static int isolation_judge(const struct setting *s, const void *value, const str
 
 const struct setting setting_cpu_isolation = {
 	.name = "cpu_isolation",
+	.needs_isolated = true,
 	.summary = "The isolated CPUs are out of the scheduler's domains and of managed IRQs",
 	.doc = "Documentation/admin-guide/kernel-parameters.txt (isolcpus=)",
 	.values = "a list of domain, managed_irq, nohz",
@@ -178,6 +179,7 @@ static int tick_judge(const struct setting *s, const void *value, const struct d
 
 const struct setting setting_tick_offload = {
 	.name = "tick_offload",
+	.needs_isolated = true,
 	.summary = "The timer tick stops on an isolated CPU that runs one task",
 	.doc = "Documentation/timers/no_hz.rst",
 	.values = "isolated",
@@ -316,6 +318,7 @@ static int rcu_plan(const struct setting *s, const void *value, const struct des
 
 const struct setting setting_rcu_offload = {
 	.name = "rcu_offload",
+	.needs_isolated = true,
 	.summary = "RCU callbacks of the isolated CPUs run in rcuo threads on housekeeping CPUs",
 	.doc = "Documentation/admin-guide/kernel-parameters.txt (rcu_nocbs=, rcu_nocb_poll)",
 	.values = "isolated",

@@ -19,6 +19,7 @@
 
 #include "state/boot.h"
 #include "state/row.h"
+#include "state/verdict_guests.h"
 
 static const char *const verdict_names[_VERDICT_MAX] = {
 	[VERDICT_CONVERGED] = "converged",
@@ -40,6 +41,7 @@ static const struct {
 	[MACHINE_DRIFTED] = { .name = "drifted", .exit_code = 3 },
 	[MACHINE_PENDING_REBOOT] = { .name = "pending-reboot", .exit_code = 4 },
 	[MACHINE_DEGRADED] = { .name = "degraded", .exit_code = 5 },
+	[MACHINE_UNKNOWN] = { .name = "unknown", .exit_code = 5 },
 };
 
 const char *verdict_name(enum verdict v)
@@ -128,6 +130,10 @@ static int look_at_next_boot(const struct boot_view *view, const struct boot_int
 	return 0;
 }
 
+#define BOOTED_WITH_ALL                                                                    \
+	"%s, although this kernel was booted with all it takes: this kernel, firmware or " \
+	"hardware cannot"
+
 /* The next boot has everything that is wanted. *ret_helps: and it is another one than this. */
 static int settle_right_boot(const struct boot_view *view, const struct boot_intent *b,
 			     const struct observed *o, struct report *r, struct setting_verdict *v,
@@ -151,9 +157,25 @@ static int settle_right_boot(const struct boot_view *view, const struct boot_int
 		return 0;
 	/* Booting the same thing again would only ask for the next reboot. */
 	v->needs_boot = false;
-	return verdict_set(r, v, VERDICT_UNFIXABLE,
-			   "%s, although this kernel was booted with all it takes: this kernel, "
-			   "firmware or hardware cannot",
+	return verdict_set(r, v, VERDICT_UNFIXABLE, BOOTED_WITH_ALL, v->reason);
+}
+
+/* No boot loader is asked: the arguments come with the kernel from the guest's host. */
+static int settle_boot_by_host(const struct boot_intent *b, const struct observed *o,
+			       struct report *r, struct setting_verdict *v)
+{
+	int k;
+
+	v->needs_boot = false;
+	if (v->verdict != VERDICT_PENDING_REBOOT)
+		return 0;
+	k = boot_runs_all(b, o);
+	if (k == -ENOMEM)
+		return k;
+	if (k > 0)
+		return verdict_set(r, v, VERDICT_UNFIXABLE, BOOTED_WITH_ALL, v->reason);
+	return verdict_set(r, v, VERDICT_PENDING_REBOOT,
+			   "%s: its host gives this guest its boot arguments, apply there",
 			   v->reason);
 }
 
@@ -235,6 +257,10 @@ static int judge_setting(const struct setting *s, const void *value, const struc
 		if (k < 0)
 			return k;
 	}
+	if (d->boot_by_host) {
+		k = settle_boot_by_host(&intent, o, r, v);
+		return k < 0 ? k : settle_refusals(o, r, v);
+	}
 	/* The kernel's default entry: not ours to set while our drop-in cannot be read. */
 	if (!view->known && v->verdict == VERDICT_DRIFTED)
 		v->needs_boot = false;
@@ -250,12 +276,12 @@ static int judge_setting(const struct setting *s, const void *value, const struc
 	return k;
 }
 
-static enum machine_verdict machine_verdict_of(const struct report *r)
+enum machine_verdict machine_verdict_of(const struct setting_verdict *list, size_t n)
 {
 	enum machine_verdict worst = MACHINE_VERIFIED;
 
-	for (size_t i = 0; i < r->n_settings; i++) {
-		const struct setting_verdict *v = &r->settings[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct setting_verdict *v = &list[i];
 		enum machine_verdict m = MACHINE_DEGRADED;
 
 		if (v->verdict == VERDICT_CONVERGED || v->verdict == VERDICT_NOT_APPLICABLE ||
@@ -294,11 +320,17 @@ int judge(const struct desired *d, const struct observed *o, struct report *ret)
 		v->verdict = VERDICT_UNMANAGED;
 		if (!d->values[i])
 			continue;
-		k = judge_setting(settings[i], d->values[i], d, o, &view, &r, v);
+		if (d->role == ROLE_GUEST && settings[i]->host_only)
+			k = verdict_set(&r, v, VERDICT_NOT_APPLICABLE, "its host does this");
+		else
+			k = judge_setting(settings[i], d->values[i], d, o, &view, &r, v);
 		if (k < 0)
 			return k;
 	}
-	r.verdict = machine_verdict_of(&r);
+	r.verdict = machine_verdict_of(r.settings, r.n_settings);
+	k = judge_guests(d, o, &r);
+	if (k < 0)
+		return k;
 	*ret = r;
 	r = (struct report){ 0 };
 	return 0;

@@ -27,6 +27,7 @@ enum machine_verdict {
 	MACHINE_DRIFTED,
 	MACHINE_PENDING_REBOOT,
 	MACHINE_DEGRADED,
+	MACHINE_UNKNOWN, /* guests only: it does not answer, or not with what a latencyd says */
 	_MACHINE_VERDICT_MAX
 };
 
@@ -66,16 +67,31 @@ struct setting_verdict {
 	bool needs_boot;   /* the running kernel lacks what only a boot can give it */
 };
 
+/* A guest: first the rows of guest_settings[], then, if the document has a `state:` for it, those of
+ * settings[] as the guest itself says (VERDICT_UNKNOWN while it does not). */
+struct guest_report {
+	const char *name;
+	enum machine_verdict verdict;
+	struct setting_verdict *settings;
+	size_t n_settings;
+	const char *kernel_release, *boot_id; /* as the guest says; or NULL */
+};
+
 struct report {
 	struct arena arena;
 	enum machine_verdict verdict;
 	struct setting_verdict *settings; /* every row of settings[], in its order */
 	size_t n_settings;
+	struct guest_report *guests; /* in the document's order; never part of `verdict` */
+	size_t n_guests;
 	uint64_t generation; /* counts changes of the machine verdict; carried by report_carry() */
 };
 
 #define _cleanup_report_ _cleanup_(report_done)
 void report_done(struct report *r);
+
+/* The worst of the machine's own verdict and its guests': exit codes follow it. */
+enum machine_verdict report_worst(const struct report *r);
 
 /* -ENOMEM only: whatever could not be told is a verdict. @d must be resolved. */
 int judge(const struct desired *d, const struct observed *o, struct report *ret);
