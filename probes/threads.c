@@ -6,11 +6,13 @@
  * A process that ends between the listing and the reading was not there; any other failure shows in
  * threads_fact, because a thread that could not be read might have been one of ours.
  */
-#include "probes/probe.h"
+#include "probes/threads.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+
+#include "probes/probe.h"
 
 #define PF_KTHREAD	 0x00200000UL
 #define STAT_FLAGS	 9
@@ -78,14 +80,15 @@ static int path_of(char *path, size_t size, unsigned pid, const char *file)
 	return snprintf(path, size, "/proc/%u/%s", pid, file);
 }
 
-/* Cpus_allowed_list of /proc/PID/status; negative errno only when the thread is gone. */
-static int probe_allowed(struct walk *w, unsigned pid, struct fact *ret)
+/* Cpus_allowed_list of FOLDER/status; negative errno only when the thread is gone. */
+static int read_allowed(const struct sysroot *root, struct arena *a, const char *folder,
+			struct fact *ret)
 {
-	char text[8192], path[64], *list = NULL;
+	char text[8192], path[96], *list = NULL;
 	ssize_t r;
 
-	path_of(path, sizeof(path), pid, "status");
-	r = sysroot_read_once(&w->view, path, text, sizeof(text));
+	snprintf(path, sizeof(path), "%s/status", folder);
+	r = sysroot_read_once(root, path, text, sizeof(text));
 	if (r == -ENOENT || r == -ESRCH)
 		return (int)r;
 	if (r >= 0) {
@@ -97,8 +100,37 @@ static int probe_allowed(struct walk *w, unsigned pid, struct fact *ret)
 		list += strspn(list, " \t");
 		list[strcspn(list, "\n")] = '\0';
 	}
-	*ret = sysroot_outcome(&w->o->arena, path, (int)r, list);
+	*ret = sysroot_outcome(a, path, (int)r, list);
 	return fact_check(ret);
+}
+
+int probe_task(const struct sysroot *root, struct arena *a, const char *folder, unsigned tid,
+	       struct observed_thread *ret, bool *ret_kernel)
+{
+	unsigned long fields[STAT_POLICY + 1];
+	struct observed_thread t = { .pid = (int)tid };
+	struct stat_line line;
+	char text[4096], path[96];
+	ssize_t r;
+
+	snprintf(path, sizeof(path), "%s/stat", folder);
+	r = sysroot_read_once(root, path, text, sizeof(text));
+	if (r >= 0)
+		r = parse_stat(text, &line);
+	if (r >= 0)
+		r = parse_fields(line.fields, fields);
+	if (r >= 0)
+		r = read_allowed(root, a, folder, &t.allowed);
+	if (r < 0)
+		return (int)r;
+	t.comm = arena_strdup(a, line.comm);
+	t.policy = (int)fields[STAT_POLICY];
+	t.priority = (int)fields[STAT_RT_PRIORITY];
+	if (!t.comm)
+		return -ENOMEM;
+	*ret_kernel = fields[STAT_FLAGS] & PF_KTHREAD;
+	*ret = t;
+	return 0;
 }
 
 static int add_thread(struct walk *w, unsigned pid, const char *comm, const unsigned long *fields)
@@ -106,9 +138,11 @@ static int add_thread(struct walk *w, unsigned pid, const char *comm, const unsi
 	struct observed *o = w->o;
 	struct observed_thread *t;
 	struct fact allowed;
+	char folder[64];
 	int r;
 
-	r = probe_allowed(w, pid, &allowed);
+	snprintf(folder, sizeof(folder), "/proc/%u", pid);
+	r = read_allowed(&w->view, &o->arena, folder, &allowed);
 	if (r < 0)
 		return r;
 	t = arena_grow(&o->arena, &o->threads, &o->n_threads, sizeof(*t));

@@ -1,0 +1,23 @@
+#pragma once
+/*
+ * Carries out the plan's steps that concern guests: STEP_FORWARD and STEP_GUEST_*. Each is
+ * idempotent and reads back.
+ */
+#include "state/guest.h"
+#include "state/plan.h"
+
+/* 1: done; 0: was so already; negative errno with *e. The machine's lock is held by the caller. */
+int guest_step(const struct step *s, struct error *e);
+
+/* forward_set(), and the mark that rules of ours may be there (guest/files.h). */
+int guest_forwards_set(const char *want, struct error *e);
+
+/*
+ * Starts the launched guest @g's QEMU: as the transient unit guest_unit() where systemd runs, else
+ * as a process of its own session. Waits until QMP answers. A QEMU that dies meanwhile is an error
+ * with its own last words, and nothing of it is left behind. 1; 0: it runs already; -errno.
+ */
+int guest_launch(const struct desired_guest *g, const char *const *argv, struct error *e);
+/* Power button, @timeout_s for a clean shutdown, then QMP quit, SIGTERM, SIGKILL. 1; 0: it did not
+ * run; -errno. Never an adopted guest: -EPERM. */
+int guest_stop(const struct desired_guest *g, unsigned timeout_s, struct error *e);
