@@ -12,6 +12,7 @@
 
 struct actuation {
 	const struct plan *plan;
+	int (*guests)(const struct step *s, struct error *e); /* step_fn of plan_execute() */
 	struct originals originals;
 	/* The boot transaction runs once for all boot steps. */
 	bool boot_staged;  /* the drop-in is as the plan wants it */

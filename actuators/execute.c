@@ -2,7 +2,8 @@
  * A plan is carried out in two passes. The first reads every target and keeps its original; all of
  * them reach the disk in one write, before anything is changed, so that kill -9 at any later moment
  * finds them there. The second carries the steps out one by one; a failing one does not stop the
- * others.
+ * others. The steps of guests keep no original: what they
+ * change ends with the guest, or is stated whole by the document.
  */
 #include "actuators/execute.h"
 
@@ -12,12 +13,34 @@
 #include "actuators/kernel_file.h"
 #include "actuators/refusals.h"
 
+static int prepare_nothing(struct actuation *a, const struct step *s, struct error *e)
+{
+	(void)a;
+	(void)s;
+	(void)e;
+	return 0;
+}
+
+static int run_guest(struct actuation *a, const struct step *s, struct error *e)
+{
+	if (!a->guests)
+		return error_set(e, -ECANCELED, "left to the caller");
+	return a->guests(s, e);
+}
+
+static const struct actuator actuator_guest = {
+	.prepare = prepare_nothing,
+	.run = run_guest,
+};
+
 static const struct actuator *const actuators[_STEP_KIND_MAX] = {
 	[STEP_PACKAGE] = &actuator_package,	  [STEP_BOOT_DEFAULT] = &actuator_boot,
 	[STEP_BOOT_ARG] = &actuator_boot,	  [STEP_SERVICE] = &actuator_service,
 	[STEP_IRQBALANCE] = &actuator_irqbalance, [STEP_KERNEL_FILE] = &actuator_kernel_file,
 	[STEP_HUGEPAGES] = &actuator_hugepages,	  [STEP_MOUNT] = &actuator_mount,
 	[STEP_THREAD] = &actuator_thread,	  [STEP_IRQ] = &actuator_irq,
+	[STEP_FORWARD] = &actuator_guest,	  [STEP_GUEST_STOP] = &actuator_guest,
+	[STEP_GUEST_LAUNCH] = &actuator_guest,	  [STEP_GUEST_DOCUMENT] = &actuator_guest,
 	/* STEP_REBOOT is the caller's, after consent */
 };
 
@@ -123,10 +146,10 @@ static void actuation_done(struct actuation *a)
 	free(a->boot_before);
 }
 
-int plan_execute(const struct plan *p, progress_fn progress, void *userdata,
+int plan_execute(const struct plan *p, step_fn guests, progress_fn progress, void *userdata,
 		 struct outcome **ret_outcomes, struct error *e)
 {
-	_cleanup_(actuation_done) struct actuation a = { .plan = p };
+	_cleanup_(actuation_done) struct actuation a = { .plan = p, .guests = guests };
 	struct outcome *outcomes = calloc(p->n_steps + 1, sizeof(*outcomes));
 	int r;
 

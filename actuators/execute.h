@@ -24,6 +24,9 @@ struct outcome {
 typedef void (*progress_fn)(const struct step *step, size_t index, size_t n,
 			    const struct outcome *outcome, void *userdata);
 
+/* Carries out one step: 1 done, 0 was so already, negative errno with *e. */
+typedef int (*step_fn)(const struct step *step, struct error *e);
+
 /* One process changes the machine at a time: flock on /run/latencyd/lock. Returns an fd, or -EBUSY
  * with *e naming the holder's pid. */
 int machine_lock(struct error *e);
@@ -34,9 +37,11 @@ int machine_lock(struct error *e);
  * parsed back, rolled back on mismatch. A failing step does not stop the others. Refusals and
  * failures are recorded in /run/latencyd/refusals.json with the boot id; records of steps that now
  * succeed are dropped. *ret_outcomes: n_steps of them, malloc()ed, outcomes_free(). Returns the
- * number of failed steps, or negative errno when nothing could be started.
+ * number of failed steps, or negative errno when nothing could be started. @guests carries out the
+ * steps of guests (STEP_FORWARD and STEP_GUEST_*; NULL: they are skipped): it belongs to guest/,
+ * which this folder does not know.
  */
-int plan_execute(const struct plan *p, progress_fn progress, void *userdata,
+int plan_execute(const struct plan *p, step_fn guests, progress_fn progress, void *userdata,
 		 struct outcome **ret_outcomes, struct error *e);
 void outcomes_free(struct outcome *outcomes, size_t n);
 

@@ -1,7 +1,8 @@
 /*
- * STEP_THREAD: policy and priority, or the CPUs, of one kernel thread. A pid may be another
- * thread's by the time we act, so its name is read again right before; the result is read back from
- * /proc/PID (proc(5): stat fields 40 and 41, Cpus_allowed_list).
+ * STEP_THREAD: policy and priority, or the CPUs, of one thread: a kernel thread, or one of a
+ * guest's QEMU (number is then its tid; a transient step, of which no original is kept). A pid may
+ * be another thread's by the time we act, so its name is read again right before; the result is
+ * read back from /proc/PID (proc(5): stat fields 40 and 41, Cpus_allowed_list).
  */
 #include <errno.h>
 
@@ -82,6 +83,7 @@ struct target {
 	bool cpus;
 	const char *list;
 	int policy, priority;
+	bool transient; /* of a guest */
 };
 
 static int gone(const struct target *t, int r, struct error *e)
@@ -123,6 +125,12 @@ static int set_cpus(const struct target *t, struct error *e)
 		r = kernel_io->set_affinity((int)t->pid, &cpus);
 	if (r == 0)
 		return 0;
+	if (r == -EINVAL && t->transient) {
+		error_set(e, r, "the thread %s (pid %u) may not run on CPUs %s", t->comm, t->pid,
+			  t->list);
+		error_todo(e, "they are offline, or outside of its control group's cpuset.cpus");
+		return r;
+	}
 	if (r == -EINVAL) {
 		/* PF_NO_SETAFFINITY: kernel/sched/core.c, __sched_setaffinity() */
 		error_set(e, -EPERM, "the kernel has bound the thread %s to its CPU", t->comm);
@@ -172,6 +180,7 @@ static struct target target_of(const struct step *s)
 		.list = s->want,
 		.policy = s->policy,
 		.priority = s->priority,
+		.transient = s->transient,
 	};
 }
 
@@ -181,7 +190,7 @@ static int prepare(struct actuation *a, const struct step *s, struct error *e)
 	_cleanup_free_ char *now = NULL;
 	int r = is_set(&t, &now, e);
 
-	if (r != 0)
+	if (r != 0 || s->transient)
 		return r < 0 ? r : 0;
 	return keep_original(a, s, t.cpus ? ORIGINAL_THREAD_CPUS : ORIGINAL_THREAD_POLICY, now, e);
 }
