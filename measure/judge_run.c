@@ -38,8 +38,11 @@ static const struct {
 	[REASON_MISSED_PERIODS] = { "missed_periods", CLASS_PARTIAL },
 	[REASON_OVERFLOW] = { "overflow", CLASS_PARTIAL },
 	[REASON_THROTTLED_RT] = { "throttled_rt", CLASS_PARTIAL },
+	[REASON_LOAD_DIED] = { "load_died", CLASS_PARTIAL },
+	[REASON_GUEST_UNREACHABLE] = { "guest_unreachable", CLASS_PARTIAL },
 	[REASON_SHORT] = { "short", CLASS_CEILING },
 	[REASON_NO_SLA] = { "no_sla", CLASS_CEILING },
+	[REASON_TOO_FEW_SAMPLES] = { "too_few_samples", CLASS_CEILING },
 	[REASON_SLA_EXCEEDED] = { "sla_exceeded", CLASS_NOTE },
 	[REASON_PROVISIONAL] = { "provisional", CLASS_NOTE },
 };
@@ -53,27 +56,7 @@ static const struct {
 	[RUN_ERROR] = { "ERROR", 2 },
 };
 
-/* background: 300 s for a quick look after a reconcile, an hour, RHEL's and OpenShift's 12 h */
-static const struct {
-	const char *name;
-	unsigned pass_duration_s;
-	bool provisional; /* as much as that length can say */
-} profiles[] = {
-	{ "quick", 300, true },
-	{ "standard", 3600, false },
-	{ "acceptance", 43200, false },
-};
-
-const char *const sla_names[_SLA_KIND_MAX] = {
-	[SLA_MIN] = "max_min_latency_us",
-	[SLA_AVG] = "max_avg_latency_us",
-	[SLA_MAX] = "max_max_latency_us",
-};
-
-const char *const percentile_names[PERCENTILES] = { "p50",   "p99",    "p999",
-						    "p9999", "p99999", "p999999" };
-/* one sample in so many is above the percentile */
-static const uint64_t percentile_one_in[PERCENTILES] = { 2, 100, 1000, 10000, 100000, 1000000 };
+#define MISSED_PPM_MAX 1000 /* where the document says nothing else */
 
 const char *run_verdict_name(enum run_verdict v)
 {
@@ -94,29 +77,11 @@ void run_judgement_done(struct run_judgement *j)
 {
 	if (!j)
 		return;
-	for (size_t i = 0; i < _SLA_KIND_MAX; i++)
+	for (size_t i = 0; i < _SLA_KEY_MAX; i++)
 		cpuset_done(&j->sla[i].exceeded_on);
 	cpuset_done(&j->measured);
 	arena_free(&j->arena);
 	*j = (struct run_judgement){ 0 };
-}
-
-unsigned profile_pass_duration_s(const char *profile)
-{
-	for (size_t i = 0; profile && i < ARRAY_SIZE(profiles); i++) {
-		if (streq(profiles[i].name, profile))
-			return profiles[i].pass_duration_s;
-	}
-	return 0;
-}
-
-static bool profile_is_provisional(const char *profile)
-{
-	for (size_t i = 0; profile && i < ARRAY_SIZE(profiles); i++) {
-		if (streq(profiles[i].name, profile))
-			return profiles[i].provisional;
-	}
-	return false;
 }
 
 /* The first to say a reason words it. */
@@ -165,17 +130,22 @@ static const char *last_line(const char *output, int *ret_n)
 }
 
 /* How the process ended; its exit status 0 is not evidence of anything. */
-static int judge_tool(const struct run_input *in, struct run_judgement *j)
+static int judge_tool(const struct segment_input *in, struct run_judgement *j)
 {
 	const char *said;
 	int r = 0, n;
 
+	if (in->load_trouble)
+		r |= reason(j, REASON_LOAD_DIED, "the load was not in place: %s", in->load_trouble);
+	if (in->unreachable)
+		return r | reason(j, REASON_GUEST_UNREACHABLE, "the guest does not answer: %s",
+				  in->unreachable);
 	said = last_line(in->output, &n);
 	if (in->not_started)
-		return reason(j, REASON_TOOL_ERROR, "%s", in->not_started);
+		return r | reason(j, REASON_TOOL_ERROR, "%s", in->not_started);
 	if (!in->result && !in->result_error && cyclictest_is_usage(in->output))
-		return reason(j, REASON_TOOL_ERROR,
-			      "cyclictest printed its usage instead of measuring");
+		return r | reason(j, REASON_TOOL_ERROR,
+				  "cyclictest printed its usage instead of measuring");
 	if (in->timed_out)
 		r |= reason(j, REASON_TOOL_ERROR,
 			    "cyclictest did not end by itself and was killed");
@@ -217,34 +187,15 @@ static int judge_state(const struct run_input *in, struct run_judgement *j)
 	return r ? -ENOMEM : 0;
 }
 
-/* -ENODATA: too few samples beyond it, or it lies beyond the histogram. */
-static int64_t percentile(const struct cyclictest_thread *t, uint64_t one_in)
+/* What one segment says of one CPU has to agree with itself. */
+static int judge_thread(const struct run_input *in, const struct segment_input *seg,
+			const struct cyclictest_thread *t, struct run_judgement *j)
 {
-	uint64_t seen = 0, rank = t->cycles - t->cycles / one_in;
-
-	if (t->cycles / 10 < one_in)
-		return -1;
-	for (size_t i = 0; i < t->n_buckets; i++) {
-		seen += t->buckets[i].count;
-		if (seen >= rank)
-			return (int64_t)t->buckets[i].us;
-	}
-	return -1;
-}
-
-static int judge_samples(const struct run_input *in, const struct cyclictest_thread *t,
-			 uint64_t expected, struct run_judgement *j)
-{
-	uint64_t missed = expected > t->cycles ? expected - t->cycles : 0;
+	uint64_t expected = (uint64_t)seg->duration_s * 1000000 / in->measure->interval_us;
 	int r = 0;
 
 	if (!t->cycles)
 		return reason(j, REASON_ZERO_SAMPLES, "CPU %d took no sample", t->cpu);
-	if (missed > expected / 1000)
-		r |= reason(j, REASON_MISSED_PERIODS,
-			    "CPU %d ran %" PRIu64 " of %" PRIu64 " periods (%.1f %% missed): what "
-			    "happened in the others is not known",
-			    t->cpu, t->cycles, expected, 100.0 * (double)missed / (double)expected);
 	if (t->cycles > expected + expected / 100 + 10)
 		r |= reason(j, REASON_TOOL_ERROR,
 			    "CPU %d ran %" PRIu64 " periods where %" PRIu64
@@ -256,144 +207,182 @@ static int judge_samples(const struct run_input *in, const struct cyclictest_thr
 		r |= reason(j, REASON_BAD_JSON,
 			    "CPU %d: %" PRIu64 " cycles are missing in the histogram", t->cpu,
 			    t->overflow);
-	else if (t->overflow)
-		r |= reason(j, REASON_OVERFLOW,
-			    "CPU %d: %" PRIu64 " wake-ups beyond the histogram of %u us", t->cpu,
-			    t->overflow, in->histogram_us);
-	else if (t->buckets[t->n_buckets - 1].us != t->max_us)
+	else if (!t->overflow && t->buckets[t->n_buckets - 1].us != t->max_us)
 		r |= reason(j, REASON_BAD_JSON, "CPU %d: the maximum is not in the histogram",
 			    t->cpu);
 	return r ? -ENOMEM : 0;
 }
 
-static int judge_threads(const struct run_input *in, struct run_judgement *j)
+/* What a CPU did in the whole cell. A document that limits overflow or missed periods decides how
+ * many of them it can live with. */
+static int judge_samples(const struct run_input *in, const struct thread_judgement *t,
+			 struct run_judgement *j)
 {
-	uint64_t expected = (uint64_t)in->duration_s * 1000000 / in->measure->interval_us;
-	const struct cyclictest_result *res = in->result;
-	int r;
+	int64_t limit = in->measure->limits[SLA_MISSED_RATIO];
+	double missed = (double)t->missed_cycles, expected = (double)t->expected_cycles;
+	int r = 0;
 
-	for (size_t i = 0; i < res->n_threads; i++) {
-		const struct cyclictest_thread *t = &res->threads[i];
-		struct thread_judgement *tj;
-
-		tj = arena_grow(&j->arena, &j->threads, &j->n_threads, sizeof(*tj));
-		if (!tj)
-			return -ENOMEM;
-		tj->cpu = t->cpu;
-		tj->expected_cycles = expected;
-		tj->missed_cycles = expected > t->cycles ? expected - t->cycles : 0;
-		for (size_t p = 0; p < PERCENTILES; p++)
-			tj->percentile_us[p] = percentile(t, percentile_one_in[p]);
-		r = judge_samples(in, t, expected, j);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	if (t->merged.cycles &&
+	    missed * 1e6 > expected * (double)(limit < 0 ? MISSED_PPM_MAX : limit))
+		r |= reason(j, REASON_MISSED_PERIODS,
+			    "CPU %d ran %" PRIu64 " of %" PRIu64 " periods (%.1f %% missed): what "
+			    "happened in the others is not known",
+			    t->cpu, t->merged.cycles, t->expected_cycles,
+			    100.0 * missed / expected);
+	if (t->merged.has_histogram && t->merged.overflow && in->measure->limits[SLA_OVERFLOW] < 0)
+		r |= reason(j, REASON_OVERFLOW,
+			    "CPU %d: %" PRIu64 " wake-ups beyond the histogram of %u us", t->cpu,
+			    t->merged.overflow, in->histogram_us);
+	return r ? -ENOMEM : 0;
 }
 
-static int judge_cpus(const struct run_input *in, struct run_judgement *j)
+static int judge_cpus(const struct run_input *in, const struct cyclictest_result *res,
+		      struct run_judgement *j)
 {
-	_cleanup_free_ char *asked = NULL, *measured = NULL;
+	_cleanup_free_ char *asked = NULL, *text = NULL;
+	_cleanup_cpuset_ struct cpuset measured = { 0 };
 
-	for (size_t i = 0; i < in->result->n_threads; i++) {
-		int cpu = in->result->threads[i].cpu;
+	for (size_t i = 0; i < res->n_threads; i++) {
+		int cpu = res->threads[i].cpu;
 
 		if (cpu < 0)
 			continue;
-		if (cpuset_has(&j->measured, (unsigned)cpu) &&
+		if (cpuset_has(&measured, (unsigned)cpu) &&
 		    reason(j, REASON_WRONG_CPUS, "CPU %d was measured by two threads", cpu) < 0)
 			return -ENOMEM;
-		if (cpuset_add(&j->measured, (unsigned)cpu) < 0)
+		if (cpuset_add(&measured, (unsigned)cpu) < 0)
 			return -ENOMEM;
 	}
-	if (cpuset_equal(&j->measured, in->asked) &&
-	    cpuset_count(in->asked) == in->result->n_threads)
+	if (cpuset_or(&j->measured, &measured) < 0)
+		return -ENOMEM;
+	if (cpuset_equal(&measured, in->asked) && cpuset_count(in->asked) == res->n_threads)
 		return 0;
 	asked = cpuset_format_list(in->asked);
-	measured = cpuset_format_list(&j->measured);
-	if (!asked || !measured)
+	text = cpuset_format_list(&measured);
+	if (!asked || !text)
 		return -ENOMEM;
 	return reason(j, REASON_WRONG_CPUS, "CPUs %s were asked for, %zu threads measured CPUs %s",
-		      asked, in->result->n_threads, *measured ? measured : "none");
+		      asked, res->n_threads, *text ? text : "none");
+}
+
+static int judge_segment_length(const struct segment_input *seg, struct run_judgement *j)
+{
+	const struct cyclictest_result *res = seg->result;
+
+	if (seg->elapsed_ms < (uint64_t)seg->duration_s * 1000)
+		return reason(j, REASON_TRUNCATED, "it ended after %.1f of %u s",
+			      (double)seg->elapsed_ms / 1000, seg->duration_s);
+	if (res->started_s < 0 || res->ended_s < 0)
+		return reason(j, REASON_TRUNCATED,
+			      "cyclictest does not say when it began and ended");
+	if (res->ended_s - res->started_s < seg->duration_s)
+		return reason(j, REASON_TRUNCATED, "by its own clock it ran %" PRId64 " of %u s",
+			      res->ended_s - res->started_s, seg->duration_s);
+	return 0;
+}
+
+static int judge_segment(const struct run_input *in, const struct segment_input *seg,
+			 struct run_judgement *j)
+{
+	double elapsed_s = (double)seg->elapsed_ms / 1000;
+	int r = judge_tool(seg, j);
+
+	j->planned_s += seg->duration_s;
+	if (r < 0 || !seg->result)
+		return r;
+	j->measured_s += elapsed_s < seg->duration_s ? elapsed_s : seg->duration_s;
+	r = judge_cpus(in, seg->result, j);
+	if (r == 0)
+		r = judge_segment_length(seg, j);
+	for (size_t i = 0; r == 0 && i < seg->result->n_threads; i++)
+		r = judge_thread(in, seg, &seg->result->threads[i], j);
+	return r;
 }
 
 static int judge_length(const struct run_input *in, struct run_judgement *j)
 {
-	unsigned needed = profile_pass_duration_s(in->measure->profile);
-	const struct cyclictest_result *res = in->result;
+	const struct measure_profile *profile = measure_profile(in->measure->profile);
 	int r = 0;
 
-	if (in->elapsed_ms < (uint64_t)in->duration_s * 1000)
-		r |= reason(j, REASON_TRUNCATED, "it ended after %.1f of %u s",
-			    (double)in->elapsed_ms / 1000, in->duration_s);
-	else if (res->started_s < 0 || res->ended_s < 0)
-		r |= reason(j, REASON_TRUNCATED, "cyclictest does not say when it began and ended");
-	else if (res->ended_s - res->started_s < in->duration_s)
-		r |= reason(j, REASON_TRUNCATED, "by its own clock it ran %" PRId64 " of %u s",
-			    res->ended_s - res->started_s, in->duration_s);
-	if (!needed)
+	if (j->planned_s < in->duration_s)
+		r |= reason(j, REASON_TRUNCATED, "%u of %u s were begun%s%s", j->planned_s,
+			    in->duration_s, in->stopped ? ": " : "",
+			    in->stopped ? in->stopped : "");
+	if (!profile || !profile->pass_duration_s)
 		r |= reason(j, REASON_SHORT, "profile %s only shows that measuring works",
 			    in->measure->profile);
-	else if (in->duration_s < needed)
+	else if (in->duration_s < profile->pass_duration_s)
 		r |= reason(j, REASON_SHORT, "%u s are too short for profile %s, which needs %u s",
-			    in->duration_s, in->measure->profile, needed);
-	else if (profile_is_provisional(in->measure->profile))
+			    in->duration_s, in->measure->profile, profile->pass_duration_s);
+	else if (profile->provisional)
 		r |= reason(j, REASON_PROVISIONAL,
 			    "profile %s is a first look; profile standard can pass",
 			    in->measure->profile);
 	return r ? -ENOMEM : 0;
 }
 
-static double sla_value(const struct cyclictest_thread *t, enum sla_kind kind)
+/* -1: this CPU has none. */
+static double sla_value(const struct thread_judgement *t, enum sla_key key)
 {
-	switch (kind) {
+	const struct cyclictest_thread *m = &t->merged;
+
+	switch (key) {
 	case SLA_MIN:
-		return (double)t->min_us;
+		return (double)m->min_us;
 	case SLA_AVG:
-		return t->avg_us;
+		return m->avg_us;
+	case SLA_MAX:
+		return (double)m->max_us;
+	case SLA_OVERFLOW:
+		return m->has_histogram ? (double)m->overflow : -1;
+	case SLA_MISSED_RATIO:
+		return (double)t->missed_cycles * 1e6 / (double)t->expected_cycles;
 	default:
-		return (double)t->max_us;
+		return (double)t->percentile_us[key - SLA_P50];
 	}
 }
 
-static int judge_limit(const struct cyclictest_result *res, enum sla_kind kind,
-		       struct sla_result *s)
+static int judge_limit(enum sla_key key, struct run_judgement *j)
 {
-	for (size_t i = 0; res && i < res->n_threads; i++) {
-		const struct cyclictest_thread *t = &res->threads[i];
-		double value = sla_value(t, kind);
+	struct sla_result *s = &j->sla[key];
+	bool every = j->n_threads > 0;
 
-		if (!t->cycles)
+	for (size_t i = 0; i < j->n_threads; i++) {
+		const struct thread_judgement *t = &j->threads[i];
+		double value = t->merged.cycles ? sla_value(t, key) : -1;
+
+		every = every && value >= 0;
+		if (value < 0)
 			continue;
-		if (!s->judged || value > s->worst_us) {
-			s->worst_us = value;
+		if (!s->has_value || value > s->worst) {
+			s->worst = value;
 			s->worst_cpu = t->cpu;
 		}
-		s->judged = true;
-		if (value <= (double)s->limit_us)
+		s->has_value = true;
+		if (value <= (double)s->limit)
 			continue;
 		s->exceeded = true;
 		if (t->cpu >= 0 && cpuset_add(&s->exceeded_on, (unsigned)t->cpu) < 0)
 			return -ENOMEM;
 	}
+	if (!every && sla_rows[key].one_in)
+		return reason(j, REASON_TOO_FEW_SAMPLES,
+			      "%s cannot be told: it needs ten samples above it, inside the "
+			      "histogram",
+			      sla_rows[key].key);
 	return 0;
 }
 
 static int judge_sla(const struct run_input *in, struct run_judgement *j)
 {
-	const int64_t limits[_SLA_KIND_MAX] = {
-		[SLA_MIN] = in->measure->max_min_latency_us,
-		[SLA_AVG] = in->measure->max_avg_latency_us,
-		[SLA_MAX] = in->measure->max_max_latency_us,
-	};
 	bool declared = false;
 
-	for (size_t i = 0; i < _SLA_KIND_MAX; i++) {
-		j->sla[i].limit_us = limits[i] < 0 ? -1 : limits[i];
-		if (limits[i] < 0)
+	for (size_t i = 0; i < _SLA_KEY_MAX; i++) {
+		j->sla[i].limit = in->measure->limits[i] < 0 ? -1 : in->measure->limits[i];
+		if (j->sla[i].limit < 0)
 			continue;
 		declared = true;
-		if (judge_limit(in->result, (enum sla_kind)i, &j->sla[i]) < 0)
+		if (judge_limit((enum sla_key)i, j) < 0)
 			return -ENOMEM;
 	}
 	if (!declared)
@@ -406,13 +395,13 @@ static int judge_sla(const struct run_input *in, struct run_judgement *j)
 /* Wake-ups above the limit of the maximum; -1 when the histogram cannot tell. */
 static int64_t count_exceedances(const struct run_input *in, const struct run_judgement *j)
 {
-	int64_t limit = j->sla[SLA_MAX].limit_us;
+	int64_t limit = j->sla[SLA_MAX].limit;
 	uint64_t n = 0;
 
-	if (limit < 0 || limit >= in->histogram_us || !j->sla[SLA_MAX].judged)
+	if (limit < 0 || limit >= in->histogram_us || !j->sla[SLA_MAX].has_value)
 		return -1;
-	for (size_t i = 0; i < in->result->n_threads; i++) {
-		const struct cyclictest_thread *t = &in->result->threads[i];
+	for (size_t i = 0; i < j->n_threads; i++) {
+		const struct cyclictest_thread *t = &j->threads[i].merged;
 
 		if (t->cycles && !t->has_histogram)
 			return -1;
@@ -423,25 +412,26 @@ static int64_t count_exceedances(const struct run_input *in, const struct run_ju
 	return n > INT64_MAX ? -1 : (int64_t)n;
 }
 
-/* The value that may be held against the machine; minimum and average need the whole run. */
+/* What of the limits counts, in a run that may lack a part or be of another machine. */
 static int note_exceeded(struct run_judgement *j, bool partial)
 {
-	static const char *const words[] = { "smallest", "average", "largest" };
 	_cleanup_free_ char *text = NULL;
 
-	for (size_t i = _SLA_KIND_MAX; i-- > 0;) {
-		const struct sla_result *s = &j->sla[i];
+	for (size_t i = 0; i < _SLA_KEY_MAX; i++) {
+		const struct sla_row *row = &sla_rows[i];
+		struct sla_result *s = &j->sla[i];
 		_cleanup_free_ char *cpus = cpuset_format_list(&s->exceeded_on);
 		char *longer;
 
-		if (!s->exceeded || (partial && i != SLA_MAX))
+		s->judged = s->has_value && (!partial || (row->one_sided && s->exceeded));
+		if (!s->exceeded || !s->judged)
 			continue;
 		if (!cpus ||
 		    asprintf(&longer,
-			     "%s%sthe %s latency is %.*f us on CPU %d, above the limit of %" PRId64
-			     " us (exceeded on CPUs %s)",
-			     text ? text : "", text ? "; " : "", words[i], i == SLA_AVG ? 2 : 0,
-			     s->worst_us, s->worst_cpu, s->limit_us, cpus) < 0)
+			     "%s%s%s is %.*f %s on CPU %d, above the limit of %" PRId64
+			     " %s (exceeded on CPUs %s)",
+			     text ? text : "", text ? "; " : "", row->words, i == SLA_AVG ? 2 : 0,
+			     s->worst, row->unit, s->worst_cpu, s->limit, row->unit, cpus) < 0)
 			return -ENOMEM;
 		free(text);
 		text = longer;
@@ -449,13 +439,29 @@ static int note_exceeded(struct run_judgement *j, bool partial)
 	return text ? reason(j, REASON_SLA_EXCEEDED, "%s", text) : 0;
 }
 
+/* The tool did not measure, by its own fault: one that a signal ended did, its samples are lost. */
+static bool tool_failed(const struct run_input *in)
+{
+	bool failed = false;
+
+	for (size_t i = 0; i < in->n_segments; i++) {
+		const struct segment_input *seg = &in->segments[i];
+
+		if (seg->result)
+			return false;
+		failed =
+			failed ||
+			(!seg->unreachable && !seg->result_error &&
+			 (seg->not_started || (!seg->timed_out && !WIFSIGNALED(seg->wait_status))));
+	}
+	return failed;
+}
+
 static enum run_verdict settle(const struct run_input *in, const struct run_judgement *j)
 {
 	bool monitor = in->measure->action == SLA_MONITOR;
 
-	/* the tool did not measure; when a signal ended it, it did, and the samples are lost */
-	if (!in->result && !in->result_error &&
-	    (in->not_started || (!in->timed_out && !WIFSIGNALED(in->wait_status))))
+	if (tool_failed(in))
 		return RUN_ERROR;
 	if (has_class(j, CLASS_VOID))
 		return RUN_INCONCLUSIVE;
@@ -470,32 +476,35 @@ static enum run_verdict settle(const struct run_input *in, const struct run_judg
 
 static int judge_all(const struct run_input *in, struct run_judgement *j)
 {
-	bool partial;
-	int r;
+	bool partial, void_;
+	int r = 0;
 
 	j->exceedances = -1;
 	j->bound_per_hour = -1;
-	r = judge_tool(in, j);
+	for (size_t i = 0; r == 0 && i < in->n_segments; i++)
+		r = judge_segment(in, &in->segments[i], j);
 	if (r == 0)
 		r = judge_state(in, j);
-	if (r == 0 && in->result)
-		r = judge_cpus(in, j);
-	if (r == 0 && in->result)
+	if (r == 0)
 		r = judge_length(in, j);
-	if (r == 0 && in->result)
-		r = judge_threads(in, j);
+	if (r == 0)
+		r = merge_segments(in, j);
+	for (size_t i = 0; r == 0 && i < j->n_threads; i++)
+		r = judge_samples(in, &j->threads[i], j);
 	if (r == 0)
 		r = judge_sla(in, j);
 	if (r < 0)
 		return r;
 	partial = has_class(j, CLASS_PARTIAL);
-	if (in->result)
-		j->exceedances = count_exceedances(in, j);
+	void_ = has_class(j, CLASS_VOID);
+	j->exceedances = count_exceedances(in, j);
 	r = note_exceeded(j, partial);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < _SLA_KEY_MAX; i++)
+		j->sla[i].judged = j->sla[i].judged && !void_;
 	/* the rule of three: no event in T bounds the rate to 3/T at 95 % */
-	if (!partial && !has_class(j, CLASS_VOID) && j->exceedances == 0)
+	if (!partial && !void_ && j->exceedances == 0)
 		j->bound_per_hour = 3.0 * 3600 / in->duration_s;
 	j->verdict = settle(in, j);
 	return run_sentence(in, j);

@@ -1,7 +1,8 @@
 /*
- * The model: runs/.ID.partial is written file by file, each is synced, then the folder, then it is
- * renamed to runs/ID and runs is synced. A reader sees a whole run or none; what a crash leaves
- * begins with a dot and is removed by the next run, which holds the lock.
+ * The model: runs/.ID.partial is written file by file, each under another name first, synced,
+ * renamed, and its folder synced; in the end the run is renamed to runs/ID and runs is synced. A
+ * reader sees a whole run or none; what a crash leaves begins with a dot, holds whole files only
+ * (beside ".tmp"), and can be taken up again by who holds the lock.
  */
 #include "measure/keep.h"
 
@@ -58,32 +59,37 @@ static int each_name(int dir_fd, int (*fn)(int dir_fd, const char *name))
 	return r;
 }
 
-static int remove_file(int dir_fd, const char *name)
+/* @name in the folder, with all that is below it. */
+static int remove_tree(int dir_fd, const char *name)
 {
-	return unlinkat(dir_fd, name, 0) < 0 ? -errno : 0;
-}
-
-static int remove_run(int runs_fd, const char *name)
-{
-	_cleanup_close_ int fd =
-		openat(runs_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int fd = -1;
 	int r;
 
+	if (unlinkat(dir_fd, name, 0) == 0)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	r = each_name(fd, remove_file);
+	r = each_name(fd, remove_tree);
 	if (r < 0)
 		return r;
-	return unlinkat(runs_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+	return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+static bool is_hidden(const char *name)
+{
+	size_t n = strlen(name), suffix = strlen(HIDDEN_SUFFIX);
+
+	return *name == '.' && n > suffix && streq(name + n - suffix, HIDDEN_SUFFIX);
 }
 
 /* A leftover that cannot be removed is in nobody's way. */
 static int remove_leftover(int runs_fd, const char *name)
 {
-	size_t n = strlen(name), suffix = strlen(HIDDEN_SUFFIX);
-
-	if (*name == '.' && n > suffix && streq(name + n - suffix, HIDDEN_SUFFIX))
-		(void)remove_run(runs_fd, name);
+	if (is_hidden(name))
+		(void)remove_tree(runs_fd, name);
 	return 0;
 }
 
@@ -132,29 +138,75 @@ static int make_run(struct keep *k, const char *profile, time_t now)
 	return k->run_fd < 0 ? -errno : 0;
 }
 
-int keep_open(const char *directory, const char *profile, time_t now, struct keep *ret,
-	      struct error *e)
+static int open_runs(const char *directory, struct keep *k, struct error *e)
 {
-	_cleanup_keep_ struct keep k = KEEP_INIT;
 	int r = make_folders(directory);
 
 	if (r < 0)
 		return error_set(e, r, "making %s: %s", directory, strerror(-r));
-	k.directory = strdup(directory);
-	if (!k.directory)
+	k->directory = strdup(directory);
+	if (!k->directory)
 		return -ENOMEM;
-	k.runs_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (k.runs_fd < 0)
+	k->runs_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (k->runs_fd < 0)
 		return error_set(e, -errno, "opening %s: %s", directory, strerror(errno));
-	r = take_lock(&k, e);
+	return take_lock(k, e);
+}
+
+int keep_open(const char *directory, const char *profile, time_t now, struct keep *ret,
+	      struct error *e)
+{
+	_cleanup_keep_ struct keep k = KEEP_INIT;
+	int r = open_runs(directory, &k, e);
+
 	if (r < 0)
 		return r;
-	r = each_name(k.runs_fd, remove_leftover);
-	if (r == 0)
-		r = make_run(&k, profile, now);
+	r = make_run(&k, profile, now);
 	if (r < 0)
 		return error_set(e, r, "making a folder for the run in %s: %s", directory,
 				 strerror(-r));
+	*ret = k;
+	k = (struct keep)KEEP_INIT;
+	return 0;
+}
+
+char *keep_interrupted(const char *directory)
+{
+	_cleanup_free_ char *latest = NULL;
+	const struct dirent *de;
+	DIR *dir = opendir(directory);
+
+	while (dir && (de = readdir(dir))) {
+		if (!is_hidden(de->d_name) || (latest && strverscmp(de->d_name, latest) < 0))
+			continue;
+		free(latest);
+		latest = strdup(de->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return latest ? strndup(latest + 1, strlen(latest) - 1 - strlen(HIDDEN_SUFFIX)) : NULL;
+}
+
+int keep_resume(const char *directory, const char *id, struct keep *ret, struct error *e)
+{
+	_cleanup_keep_ struct keep k = KEEP_INIT;
+	int r = open_runs(directory, &k, e);
+
+	if (r < 0)
+		return r;
+	k.id = streq(id, "latest") ? keep_interrupted(directory) : strdup(id);
+	if (!k.id || strchr(k.id, '/') || asprintf(&k.hidden, ".%s" HIDDEN_SUFFIX, k.id) < 0)
+		k.hidden = NULL;
+	else
+		k.run_fd = openat(k.runs_fd, k.hidden,
+				  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (k.run_fd < 0) {
+		error_set(e, -ENOENT, "there is no interrupted run%s%s to resume",
+			  streq(id, "latest") ? "" : " ", streq(id, "latest") ? "" : id);
+		error_todo(e, "measure without --resume");
+		return -ENOENT;
+	}
+	k.worth = true;
 	*ret = k;
 	k = (struct keep)KEEP_INIT;
 	return 0;
@@ -164,8 +216,8 @@ void keep_close(struct keep *k)
 {
 	if (!k)
 		return;
-	if (k->hidden && !k->committed)
-		(void)remove_run(k->runs_fd, k->hidden);
+	if (k->hidden && !k->committed && !k->worth)
+		(void)remove_tree(k->runs_fd, k->hidden);
 	closep_(&k->run_fd);
 	closep_(&k->lock_fd);
 	closep_(&k->runs_fd);
@@ -180,13 +232,6 @@ char *keep_path(const struct keep *k, const char *name)
 	char *path;
 
 	return asprintf(&path, "%s/%s/%s", k->directory, k->hidden, name) < 0 ? NULL : path;
-}
-
-int keep_create(const struct keep *k, const char *name)
-{
-	int fd = openat(k->run_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-
-	return fd < 0 ? -errno : fd;
 }
 
 int keep_read(const struct keep *k, const char *name, char **ret, size_t *ret_size)
@@ -239,10 +284,54 @@ static int write_all(int fd, const char *text, size_t n)
 	return 0;
 }
 
+/* The folders of @name, below the run's. */
+static int make_parents(const struct keep *k, const char *name)
+{
+	for (const char *slash = name; (slash = strchr(slash, '/')); slash++) {
+		_cleanup_free_ char *folder = strndup(name, (size_t)(slash - name));
+
+		if (!folder)
+			return -ENOMEM;
+		if (mkdirat(k->run_fd, folder, 0755) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
+
+static int sync_folder(const struct keep *k, const char *name)
+{
+	const char *slash = strrchr(name, '/');
+	_cleanup_free_ char *folder = slash ? strndup(name, (size_t)(slash - name)) : strdup(".");
+	_cleanup_close_ int fd = -1;
+
+	if (!folder)
+		return -ENOMEM;
+	fd = openat(k->run_fd, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+static int write_file(const struct keep *k, const char *name, const char *text)
+{
+	_cleanup_free_ char *other = NULL;
+	_cleanup_close_ int fd = -1;
+	int r = make_parents(k, name);
+
+	if (r == 0 && asprintf(&other, "%s.tmp", name) < 0) {
+		other = NULL;
+		r = -ENOMEM;
+	}
+	if (r < 0)
+		return r;
+	fd = openat(k->run_fd, other, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	r = fd < 0 ? -errno : write_all(fd, text, strlen(text));
+	if (r == 0 && (fsync(fd) < 0 || renameat(k->run_fd, other, k->run_fd, name) < 0))
+		r = -errno;
+	return r < 0 ? r : sync_folder(k, name);
+}
+
 int keep_write(const struct keep *k, const char *name, const char *text, struct error *e)
 {
-	_cleanup_close_ int fd = keep_create(k, name);
-	int r = fd < 0 ? fd : write_all(fd, text, strlen(text));
+	int r = write_file(k, name, text);
 
 	if (r < 0)
 		return error_set(e, r, "writing %s/%s/%s: %s", k->directory, k->hidden, name,
@@ -250,28 +339,15 @@ int keep_write(const struct keep *k, const char *name, const char *text, struct 
 	return 0;
 }
 
-static int sync_file(int dir_fd, const char *name)
-{
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode)) /* a broken tool's doing: not readable as a result either */
-		return 0;
-	fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
 int keep_commit(struct keep *k, struct error *e)
 {
-	int r = each_name(k->run_fd, sync_file);
+	int r = fsync(k->run_fd) < 0 || renameat(k->runs_fd, k->hidden, k->runs_fd, k->id) < 0
+			? -errno
+			: 0;
 
-	if (r == 0 &&
-	    (fsync(k->run_fd) < 0 || renameat(k->runs_fd, k->hidden, k->runs_fd, k->id) < 0))
-		r = -errno;
 	if (r == 0) {
 		k->committed = true;
+		(void)each_name(k->runs_fd, remove_leftover);
 		if (fsync(k->runs_fd) < 0)
 			r = -errno;
 	}

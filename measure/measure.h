@@ -1,6 +1,7 @@
 #pragma once
 /*
- * A measurement run: cyclictest on the isolated CPUs, judged. background: rt-tests cyclictest(8).
+ * A measurement run: cyclictest on the isolated CPUs of a machine or a guest, judged. background:
+ * rt-tests cyclictest(8).
  */
 #include "probes/observe.h"
 #include "state/desired.h"
@@ -17,23 +18,37 @@ struct run {
 	char *directory; /* /var/lib/latencyd/runs/ID */
 	enum run_verdict verdict;
 	char *sentence;	       /* the verdict in one sentence, with its reason codes */
-	struct json_t *result; /* result.json, version 1 */
+	struct json_t *result; /* result.json, version 2 */
 };
 void run_done(struct run *r);
 
 /* Called about once a second while the tool runs: @elapsed_s of @duration_s. */
 typedef void (*measure_progress_fn)(unsigned elapsed_s, unsigned duration_s, void *userdata);
 
+struct target;
+
+struct measure_options {
+	const char *profile;   /* instead of the document's; or NULL */
+	unsigned duration_s;   /* of a cell, instead of the profile's; or 0 */
+	const char *resume;    /* an interrupted run's ID, or "latest"; or NULL */
+	struct target *target; /* what is measured */
+	int (*observe)(const struct sysroot *root, const struct desired *d, struct observed *ret);
+};
+
 /*
- * Runs the declared profile (@duration_s != 0 overrides its length) on @d's isolated CPUs of the
- * live machine and keeps the result in runs/ID/. Not started unless the machine is verified now:
- * -EPERM with *e listing the settings that are not. Judged again at the end (and each second
- * while it runs): drift makes it INCONCLUSIVE with the setting and the time. Otherwise 0 with *ret
- * filled, whatever the verdict (a tool that is missing or prints its usage is RUN_ERROR), or
- * -errno.
+ * Measures the target's isolated CPUs, each declared combination of loads for the profile's time,
+ * in segments, and keeps the result in runs/ID/. Not started unless the machine (and the guest,
+ * when that is the target) is verified now: -EPERM with *e listing the settings that are not.
+ * Judged again at the end (and each second while it runs): drift makes it INCONCLUSIVE with the
+ * setting and the time. Otherwise 0 with *ret filled, whatever the verdict (a tool that is missing
+ * or prints its usage is RUN_ERROR), or -errno.
  */
-int measure_run(const struct sysroot *root, struct desired *d, unsigned duration_s,
-		measure_progress_fn progress, void *userdata, struct run *ret, struct error *e);
+int measure_run(const struct sysroot *root, struct desired *d,
+		const struct measure_options *options, measure_progress_fn progress, void *userdata,
+		struct run *ret, struct error *e);
+
+/* The ID of a run that was interrupted and can be resumed (caller frees), or NULL. */
+char *measure_interrupted(void);
 
 /* The kept results, oldest first, as a JSON array of result.json objects (caller frees). */
 int runs_list(const struct sysroot *root, struct json_t **ret, struct error *e);

@@ -1,79 +1,48 @@
 /*
- * The model: look, measure, look again. A look is one observation, judged; the machine must be
- * verified at the first, at every one while the tool runs and at the last, and its fingerprint must
- * be the same at both ends. The first look that fails while the tool runs ends it: what it measures
- * from then on is another machine.
+ * The model: look, measure, look again. A look is one observation, judged; the machine (and the
+ * guest that is measured) must be verified at the first, at every one while a tool runs and at the
+ * last, and the fingerprint must be the same at both ends. The first look that fails ends the run:
+ * what would be measured from then on is another machine.
+ *
+ * A run is cells, a cell is segments. Each segment is on disk before the next begins; a run that
+ * was killed goes on behind its last whole segment, after a first look of its own.
  *
  * Invariants: nothing is written and nothing started on a machine that is not verified; whatever
  * happens after the start becomes a kept result with a verdict.
- *
- * Loads on the housekeeping CPUs, reports and guests have their place around measure(): a load
- * starts before it and is proven alive in tick(); a guest is another machine with its own looks.
  */
-#include "measure/run.h"
+#include "measure/run_inside.h"
 
 #include <errno.h>
-#include <stdarg.h>
 
 #include "measure/fingerprint.h"
 #include "measure/json_text.h"
-#include "measure/keep.h"
-#include "state/settings.h"
+#include "measure/report.h"
 
-#define JSON_NAME   "cyclictest.json"
-#define OUTPUT_NAME "cyclictest.out"
 #define RESULT_NAME "result.json"
-/* Beyond the duration: starting, ending and writing its result take seconds under emulation. */
-#define GRACE_S		30
-#define HELP_DEADLINE_S 30
-
-/* One look at the machine. */
-struct look {
-	json_t *state;	     /* {"at", "verdict", "settings": {name: verdict}} */
-	json_t *fingerprint; /* NULL when it was not asked for */
-	char *unverified;    /* the settings that are not as declared, and why; NULL: verified */
-};
-
-struct measurement {
-	const struct measure_hooks *hooks;
-	const struct sysroot *root;
-	const struct desired *d;
-	measure_progress_fn progress;
-	void *userdata;
-
-	struct arena arena;
-	struct run_record rec;
-	struct keep keep;
-	struct look before, after;
-	json_t *drift;
-	char *drift_text;
-	char *tool, *not_started, *output, *result_error;
-	struct cyclictest_result result;
-	struct run_judgement judgement;
-};
-
-static void look_done(struct look *l)
-{
-	json_decref(l->state);
-	json_decref(l->fingerprint);
-	free(l->unverified);
-	*l = (struct look){ 0 };
-}
 
 static void measurement_done(struct measurement *m)
 {
-	run_judgement_done(&m->judgement);
-	cyclictest_result_done(&m->result);
-	look_done(&m->before);
-	look_done(&m->after);
+	json_t *evidence = NULL;
+	char *trouble = NULL;
+
+	(void)load_end(m->load, &evidence, &trouble);
+	json_decref(evidence);
+	free(trouble);
+	for (size_t i = 0; i < m->rec.n_cells; i++)
+		cell_record_done(&m->rec.cells[i]);
+	free(m->rec.cells);
+	free(m->rec.sentence);
+	json_decref(m->rec.guest_fingerprint);
+	cpuset_done(&m->cpus);
+	cpuset_done(&m->housekeeping);
+	cpuset_done(&m->beside);
+	look_state_done(&m->before);
+	look_state_done(&m->after);
+	json_decref(m->kept);
 	json_decref(m->drift);
+	json_decref(m->fingerprint_after);
 	free(m->drift_text);
-	free(m->tool);
-	free(m->not_started);
-	free(m->output);
-	free(m->result_error);
 	keep_close(&m->keep);
-	arena_free(&m->arena);
 }
 
 void run_done(struct run *r)
@@ -87,68 +56,7 @@ void run_done(struct run *r)
 	*r = (struct run){ 0 };
 }
 
-static void iso_time(time_t t, char ret[ISO_TIME_SIZE])
-{
-	struct tm tm = { 0 };
-
-	gmtime_r(&t, &tm);
-	strftime(ret, ISO_TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
-}
-
-static bool stands_in_the_way(const struct setting_verdict *v)
-{
-	return v->setting->severity == SEVERITY_REQUIRED && v->verdict != VERDICT_CONVERGED &&
-	       v->verdict != VERDICT_NOT_APPLICABLE && v->verdict != VERDICT_UNMANAGED;
-}
-
-/* "irq_affinity is drifted (IRQ 24 is on CPU 3); watchdogs is unknown": NULL when out of memory. */
-static char *unverified_text(const struct report *report)
-{
-	char *text = NULL;
-	size_t size, n = 0;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		return NULL;
-	for (size_t i = 0; i < report->n_settings; i++) {
-		const struct setting_verdict *v = &report->settings[i];
-
-		if (!stands_in_the_way(v))
-			continue;
-		fprintf(f, "%s%s is %s", n++ ? "; " : "", v->setting->name,
-			verdict_name(v->verdict));
-		if (v->reason)
-			fprintf(f, " (%s)", v->reason);
-	}
-	if (!n)
-		fprintf(f, "the machine is %s", machine_verdict_name(report->verdict));
-	if (fclose(f) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
-static json_t *state_json(const struct report *report, time_t now)
-{
-	json_t *settings = json_object();
-	char at[ISO_TIME_SIZE];
-
-	for (size_t i = 0; i < report->n_settings; i++) {
-		const struct setting_verdict *v = &report->settings[i];
-
-		if (json_object_set_new(settings, v->setting->name,
-					json_string(verdict_name(v->verdict))) < 0) {
-			json_decref(settings);
-			return NULL;
-		}
-	}
-	iso_time(now, at);
-	return json_pack("{s:s, s:s, s:o}", "at", at, "verdict",
-			 machine_verdict_name(report->verdict), "settings", settings);
-}
-
-static int look(const struct measurement *m, bool fingerprint, struct look *ret)
+static int look(const struct measurement *m, bool fingerprint, struct look_state *ret)
 {
 	const struct fingerprint_test test = {
 		.latencyd_version = PACKAGE_VERSION,
@@ -156,29 +64,17 @@ static int look(const struct measurement *m, bool fingerprint, struct look *ret)
 		.interval_us = m->rec.measure.interval_us,
 		.duration_s = m->rec.duration_s,
 	};
-	_cleanup_observed_ struct observed o = { 0 };
-	_cleanup_report_ struct report report = { 0 };
-	_cleanup_(look_done) struct look l = { 0 };
-	int r = m->hooks->observe(m->root, m->d, &o);
 
-	if (r == 0)
-		r = m->hooks->judge(m->d, &o, &report);
-	if (r == 0 && fingerprint)
-		r = fingerprint_make(m->root, m->d, &o, &test, &l.fingerprint);
-	if (r < 0)
-		return r;
-	l.state = state_json(&report, time(NULL));
-	if (report.verdict != MACHINE_VERIFIED)
-		l.unverified = unverified_text(&report);
-	if (!l.state || (report.verdict != MACHINE_VERIFIED && !l.unverified))
-		return -ENOMEM;
-	*ret = l;
-	l = (struct look){ 0 };
-	return 0;
+	return look_state_take(&(struct look_request){ .hooks = m->hooks,
+						       .options = m->options,
+						       .root = m->root,
+						       .d = m->d,
+						       .test = fingerprint ? &test : NULL },
+			       ret);
 }
 
 /* The first drift counts; @l is the look that found it. */
-static int note_drift(struct measurement *m, const char *phase, const struct look *l)
+static int note_drift(struct measurement *m, const char *phase, const struct look_state *l)
 {
 	const char *at = json_string_value(json_object_get(l->state, "at"));
 
@@ -192,210 +88,308 @@ static int note_drift(struct measurement *m, const char *phase, const struct loo
 		m->drift_text = NULL;
 		return -ENOMEM;
 	}
+	m->drift_cell = m->cell;
+	m->stopped = m->drift_text;
 	return 0;
+}
+
+/* Is the guest in another boot than at the start? */
+static void note_guest(struct measurement *m, const struct look_state *l)
+{
+	if (!m->before.guest_boot_id || !l->guest_boot_id ||
+	    streq(m->before.guest_boot_id, l->guest_boot_id))
+		return;
+	m->rebooted = true;
+	m->stopped = "the guest was booted again";
 }
 
 static int tick(unsigned elapsed_s, void *userdata)
 {
 	struct measurement *m = userdata;
-	_cleanup_(look_done) struct look l = { 0 };
+	_cleanup_(look_state_done) struct look_state l = { 0 };
+	unsigned total_s = m->rec.duration_s * (unsigned)m->rec.n_cells;
 	int r;
 
-	if (elapsed_s > m->rec.duration_s)
-		elapsed_s = m->rec.duration_s;
+	load_check(m->load);
+	if (elapsed_s > m->segment_s)
+		elapsed_s = m->segment_s;
 	if (m->progress)
-		m->progress(elapsed_s, m->rec.duration_s, m->userdata);
+		m->progress(m->done_s + elapsed_s, total_s, m->userdata);
 	r = look(m, false, &l);
-	if (r < 0 || !l.unverified)
+	if (r < 0)
 		return r;
-	r = note_drift(m, "during", &l);
-	return r < 0 ? r : 1;
+	note_guest(m, &l);
+	if (l.unverified)
+		r = note_drift(m, "during", &l);
+	return r < 0 ? r : m->stopped ? 1 : 0;
 }
 
-static int not_started(struct measurement *m, const char *fmt, ...) printf_like(2, 3);
+/* ---- one segment ---- */
 
-/* The tool does not run: a verdict, not an error of ours. */
-static int not_started(struct measurement *m, const char *fmt, ...)
+static char *segment_name(const struct measurement *m, unsigned index)
 {
-	va_list ap;
-	int n;
+	char *name;
 
-	free(m->not_started);
-	va_start(ap, fmt);
-	n = vasprintf(&m->not_started, fmt, ap);
-	va_end(ap);
-	if (n >= 0)
-		return 0;
-	m->not_started = NULL;
-	return -ENOMEM;
+	return asprintf(&name, "cells/%s/segment-%04u.json", m->rec.cells[m->cell].cell.name,
+			index) < 0
+		       ? NULL
+		       : name;
 }
 
-/* Finds the tool and asks what it can do. */
-static int prepare_tool(struct measurement *m)
+static int make_request(const struct measurement *m, unsigned index, unsigned duration_s,
+			struct segment_request *rq)
 {
-	_cleanup_free_ char *help = NULL, *json_path = keep_path(&m->keep, JSON_NAME);
-	_cleanup_error_ struct error e = { 0 };
-	char **argv = NULL;
-	int r;
+	const struct cell_record *c = &m->rec.cells[m->cell];
+	const char *load = m->options->target->guest ? c->cell.guest_load : c->cell.host_load;
 
-	if (!json_path)
+	if (asprintf(&rq->id, "%s/%s/%u", m->keep.id, c->cell.name, index) < 0) {
+		rq->id = NULL;
 		return -ENOMEM;
-	m->tool = m->hooks->tool ? strdup(m->hooks->tool) : NULL;
-	r = m->tool ? 0 : m->hooks->tool ? -ENOMEM : tool_find("cyclictest", &m->tool);
-	if (r == -ENOENT)
-		return not_started(m, "cyclictest is not installed: install the package %s",
-				   FINGERPRINT_TOOL_PACKAGE);
-	if (r < 0)
-		return r;
-	r = tool_output(m->tool, (char *[]){ m->tool, (char[]){ "--help" }, NULL }, HELP_DEADLINE_S,
-			&help, &e);
-	if (r == 0)
-		r = cyclictest_argv(
-			&(struct cyclictest_request){
-				.tool = m->tool,
-				.cpus = &m->d->isolated,
-				.housekeeping = &m->d->housekeeping,
-				.interval_us = m->rec.measure.interval_us,
-				.duration_s = m->rec.duration_s,
-				.histogram_us = m->rec.histogram_us,
-				.json_path = json_path,
-			},
-			help, &m->arena, &argv, &e);
-	m->rec.argv = argv;
-	if (r == -ENOMEM || r == 0)
-		return r;
-	return not_started(m, "%s%s%s", e.what ? e.what : strerror(-r), e.todo ? ": " : "",
-			   e.todo ? e.todo : "");
-}
-
-static int run_tool(struct measurement *m, struct error *e)
-{
-	_cleanup_close_ int fd = keep_create(&m->keep, OUTPUT_NAME);
-	struct tool_run run = {
-		.path = m->tool,
-		.argv = m->rec.argv,
-		.output_fd = fd,
-		.deadline_s = m->rec.duration_s + m->hooks->grace_s,
-		.tick = tick,
-		.userdata = m,
-	};
-	int r;
-
-	if (fd < 0)
-		return error_set(e, fd, "making %s: %s", OUTPUT_NAME, strerror(-fd));
-	r = tool_run(&run, &m->rec.outcome, e);
-	if (r < 0)
-		return r;
-	if (m->rec.outcome.stopped < 0)
-		return error_set(e, m->rec.outcome.stopped, "looking at the machine: %s",
-				 strerror(-m->rec.outcome.stopped));
-	if (m->rec.outcome.spawn_error)
-		return not_started(m, "%s could not be started: %s", m->tool,
-				   strerror(m->rec.outcome.spawn_error));
+	}
+	rq->load = strdup(load);
+	rq->interval_us = m->rec.measure.interval_us;
+	rq->duration_s = duration_s;
+	rq->histogram_us = m->rec.histogram_us;
+	if (!rq->load || cpuset_copy(&rq->cpus, &m->cpus) < 0 ||
+	    cpuset_copy(&rq->housekeeping, &m->housekeeping) < 0)
+		return -ENOMEM;
 	return 0;
 }
 
-static int read_result(struct measurement *m)
+/* Runs it, with this machine's load beside it when a guest is measured. */
+static int carry_out(struct measurement *m, const struct segment_request *rq,
+		     struct segment_record *s, struct error *e)
 {
-	_cleanup_error_ struct error e = { 0 };
-	_cleanup_free_ char *text = NULL;
-	size_t size;
-	int r = keep_read(&m->keep, JSON_NAME, &text, &size);
+	_cleanup_free_ char *workdir = keep_path(&m->keep, ".");
+	struct target *t = m->options->target;
+	int r = workdir ? 0 : -ENOMEM, end;
 
-	if (r == -ENOENT || r == -ENOMEM)
-		return r == -ENOMEM ? r : 0;
+	if (r == 0 && t->guest)
+		r = load_start(&(struct load_request){ .kind = m->rec.cells[m->cell].cell.host_load,
+						       .cpus = &m->beside,
+						       .tool = m->hooks->stress,
+						       .workdir = workdir,
+						       .duration_s = rq->duration_s },
+			       &m->load, e);
 	if (r < 0)
-		error_set(&e, r, "the result of cyclictest cannot be read: %s", strerror(-r));
-	else
-		r = cyclictest_parse(text, size, &m->result, &e);
-	if (r == 0)
-		m->rec.result = &m->result;
-	if (r == 0 || r == -ENOMEM)
 		return r;
-	m->result_error = strdup(e.what ? e.what : "the result of cyclictest cannot be read");
-	return m->result_error ? 0 : -ENOMEM;
+	r = t->run_segment(t, rq, workdir, tick, m, &s->outcome, e);
+	end = load_end(take_ptr(m->load), &s->host_load, &s->host_load_trouble);
+	if (r == 0 && s->outcome.tool.stopped < 0)
+		return error_set(e, s->outcome.tool.stopped, "looking at the machine: %s",
+				 strerror(-s->outcome.tool.stopped));
+	if (r == -EHOSTDOWN) {
+		s->unreachable = strdup(e && e->what ? e->what : "it is gone");
+		m->stopped = "the guest no longer answers";
+		error_clear(e);
+		r = s->unreachable ? 0 : -ENOMEM;
+	}
+	return r < 0 ? r : end;
 }
 
-static const char *kernel_value(const struct look *l, const char *key)
+/* The guest says itself what it is; it must stay that. */
+static void note_fingerprint(struct measurement *m, const struct segment_record *s)
+{
+	if (!m->options->target->guest || !s->outcome.fingerprint)
+		return;
+	if (!m->rec.guest_fingerprint)
+		m->rec.guest_fingerprint = json_incref(s->outcome.fingerprint);
+	else if (!fingerprint_equal(m->rec.guest_fingerprint, s->outcome.fingerprint))
+		m->guest_changed = true;
+}
+
+static int add_segment(struct cell_record *c, struct segment_record *s)
+{
+	struct segment_record *more = reallocarray(c->segments, c->n_segments + 1, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	c->segments = more;
+	c->segments[c->n_segments++] = *s;
+	*s = (struct segment_record){ 0 };
+	return 0;
+}
+
+static int run_segment(struct measurement *m, unsigned index, unsigned duration_s, struct error *e)
+{
+	_cleanup_(segment_request_done) struct segment_request rq = { 0 };
+	_cleanup_(segment_record_done) struct segment_record s = { .index = index,
+								   .duration_s = duration_s };
+	_cleanup_free_ char *name = segment_name(m, index);
+	int r = name ? make_request(m, index, duration_s, &rq) : -ENOMEM;
+
+	run_time(time(NULL), s.started);
+	m->segment_s = duration_s;
+	if (r == 0)
+		r = carry_out(m, &rq, &s, e);
+	if (r == 0)
+		r = run_keep_json(m, name, segment_record_to_json(&s), e);
+	if (r < 0)
+		return r;
+	m->keep.worth = true;
+	if (!s.unreachable && (s.outcome.not_started || !s.outcome.json) && !m->stopped)
+		m->stopped = "the tool failed";
+	note_fingerprint(m, &s);
+	r = segment_record_parse(&s);
+	return r < 0 ? r : add_segment(&m->rec.cells[m->cell], &s);
+}
+
+/* ---- cells ---- */
+
+/* What an interrupted run left of this cell, up to the first that is missing or not whole. */
+static int load_kept(struct measurement *m)
+{
+	struct cell_record *c = &m->rec.cells[m->cell];
+
+	for (unsigned index = 1;; index++) {
+		_cleanup_(segment_record_done) struct segment_record s = { 0 };
+		_cleanup_free_ char *name = segment_name(m, index), *text = NULL;
+		json_t *json;
+		int r;
+
+		if (!name)
+			return -ENOMEM;
+		r = keep_read(&m->keep, name, &text, NULL);
+		json = r < 0 ? NULL : json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+		r = json ? segment_record_from_json(json, &s) : -ENOENT;
+		json_decref(json);
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0 || s.index != index)
+			return 0;
+		note_fingerprint(m, &s);
+		m->done_s += s.duration_s;
+		r = add_segment(c, &s);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int run_cell(struct measurement *m, struct error *e)
+{
+	struct cell_record *c = &m->rec.cells[m->cell];
+	unsigned done_s = 0;
+	struct timespec now;
+	int r = m->kept ? load_kept(m) : 0;
+
+	for (size_t i = 0; i < c->n_segments; i++)
+		done_s += c->segments[i].duration_s;
+	while (r == 0 && done_s < m->rec.duration_s && !m->stopped) {
+		unsigned left = m->rec.duration_s - done_s;
+		unsigned n = left < m->rec.segment_s ? left : m->rec.segment_s;
+
+		r = run_segment(m, (unsigned)c->n_segments + 1, n, e);
+		done_s += n;
+		m->done_s += n;
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	c->ended_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	return r;
+}
+
+static const char *kernel_value(const json_t *fingerprint, const char *key)
 {
 	const char *s =
-		json_string_value(json_object_get(json_object_get(l->fingerprint, "kernel"), key));
+		json_string_value(json_object_get(json_object_get(fingerprint, "kernel"), key));
 
 	return s ? s : "";
 }
 
-static int judge_measurement(struct measurement *m)
+static void fill_input(const struct segment_record *s, struct segment_input *in)
 {
-	const json_t *boot_id = json_object_get(m->before.fingerprint, "boot_id");
-	const struct run_record *rec = &m->rec;
-	struct run_input in = {
-		.measure = &rec->measure,
-		.asked = &m->d->isolated,
-		.duration_s = rec->duration_s,
-		.histogram_us = rec->histogram_us,
-		.not_started = m->not_started,
-		.wait_status = rec->outcome.wait_status,
-		.timed_out = rec->outcome.timed_out,
-		.elapsed_ms = rec->outcome.elapsed_ms,
-		.output = m->output ? m->output : "",
-		.result = rec->result,
-		.result_error = m->result_error,
-		.drift = m->drift_text,
-		.fingerprint_changed =
-			!fingerprint_equal(m->before.fingerprint, m->after.fingerprint),
-		.rebooted = !json_equal(boot_id, json_object_get(m->after.fingerprint, "boot_id")),
-		.clock_changed = !streq(kernel_value(&m->before, "clocksource"),
-					kernel_value(&m->after, "clocksource")),
-		.rt_throttled = !streq(kernel_value(&m->before, "sched_rt_runtime_us"), "-1"),
+	*in = (struct segment_input){
+		.duration_s = s->duration_s,
+		.not_started = s->outcome.not_started,
+		.unreachable = s->unreachable,
+		.wait_status = s->outcome.tool.wait_status,
+		.timed_out = s->outcome.tool.timed_out,
+		.elapsed_ms = s->outcome.tool.elapsed_ms,
+		.output = s->outcome.output ? s->outcome.output : "",
+		.result = s->has_result ? &s->result : NULL,
+		.result_error = s->result_error,
+		.load_trouble =
+			s->outcome.load_trouble ? s->outcome.load_trouble : s->host_load_trouble,
 	};
-
-	return judge_run(&in, &m->judgement);
 }
 
-/* From the start of the tool to the judgement. */
+static int judge_cell(struct measurement *m, size_t index)
+{
+	struct cell_record *c = &m->rec.cells[index];
+	const json_t *measured =
+		m->options->target->guest ? m->rec.guest_fingerprint : m->rec.fingerprint;
+	const json_t *before = m->before.fingerprint, *after = m->after.fingerprint;
+	_cleanup_free_ struct segment_input *segments =
+		calloc(c->n_segments + 1, sizeof(*segments));
+	struct run_input in = {
+		.measure = &m->rec.measure,
+		.asked = &m->cpus,
+		.duration_s = m->rec.duration_s,
+		.histogram_us = m->rec.histogram_us,
+		.segments = segments,
+		.n_segments = c->n_segments,
+		.stopped = m->stopped,
+		.drift = m->drift && m->drift_cell == index ? m->drift_text : NULL,
+		.fingerprint_changed =
+			m->guest_changed || !fingerprint_equal(m->rec.fingerprint, after),
+		.rebooted = m->rebooted || !json_equal(json_object_get(before, "boot_id"),
+						       json_object_get(after, "boot_id")),
+		.clock_changed = !streq(kernel_value(before, "clocksource"),
+					kernel_value(after, "clocksource")),
+		.rt_throttled =
+			measured && !streq(kernel_value(measured, "sched_rt_runtime_us"), "-1"),
+	};
+
+	if (!segments)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_segments; i++)
+		fill_input(&c->segments[i], &segments[i]);
+	return judge_run(&in, &c->judgement);
+}
+
+/* From the first segment to the judgement. */
 static int measure(struct measurement *m, struct error *e)
 {
-	int r = prepare_tool(m);
+	int r = 0;
 
-	iso_time(time(NULL), m->rec.started);
-	if (r == 0 && !m->not_started)
-		r = run_tool(m, e);
-	iso_time(time(NULL), m->rec.ended);
+	for (m->cell = 0; r == 0 && m->cell < m->rec.n_cells; m->cell++)
+		r = run_cell(m, e);
+	if (r < 0)
+		return r;
+	m->cell = m->rec.n_cells - 1;
+	run_time(time(NULL), m->rec.ended);
+	r = look(m, true, &m->after);
 	if (r == 0)
-		r = look(m, true, &m->after);
+		note_guest(m, &m->after);
 	if (r == 0 && m->after.unverified)
 		r = note_drift(m, "after", &m->after);
-	if (r == 0 && !m->not_started)
-		r = read_result(m);
-	if (r == 0 && !m->not_started)
-		r = keep_read(&m->keep, OUTPUT_NAME, &m->output, NULL);
-	return r < 0 ? r : judge_measurement(m);
+	for (size_t i = 0; r == 0 && i < m->rec.n_cells; i++)
+		r = judge_cell(m, i);
+	return r < 0 ? r : run_conclude(&m->rec);
 }
 
 static int keep_result(struct measurement *m, struct run *ret, struct error *e)
 {
-	_cleanup_(run_done) struct run run = { .verdict = m->judgement.verdict };
-	_cleanup_free_ char *text = NULL;
+	_cleanup_(run_done) struct run run = { .verdict = m->rec.verdict };
 	int r;
 
-	m->rec.id = m->keep.id;
-	m->rec.judgement = &m->judgement;
-	m->rec.before = m->before.state;
 	m->rec.after = m->after.state;
 	m->rec.drift = m->drift;
-	m->rec.fingerprint = m->before.fingerprint;
-	if (!fingerprint_equal(m->before.fingerprint, m->after.fingerprint))
-		m->rec.fingerprint_after = m->after.fingerprint;
+	if (!fingerprint_equal(m->rec.fingerprint, m->after.fingerprint)) {
+		m->fingerprint_after = json_pack("{s:O}", "host", m->after.fingerprint);
+		m->rec.fingerprint_after = m->fingerprint_after;
+	}
 	run.result = run_result_json(&m->rec);
-	text = run.result ? json_dumps(run.result, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
 	run.id = strdup(m->keep.id);
-	run.sentence = strdup(m->judgement.sentence);
-	if (!text || !run.id || !run.sentence ||
+	run.sentence = strdup(m->rec.sentence);
+	if (!run.result || !run.id || !run.sentence ||
 	    asprintf(&run.directory, "%s/%s", m->keep.directory, m->keep.id) < 0) {
 		run.directory = NULL;
 		return -ENOMEM;
 	}
-	r = keep_write(&m->keep, RESULT_NAME, text, e);
+	r = run_keep_json(m, RESULT_NAME, json_incref(run.result), e);
+	/* A page that cannot be written is no reason to lose the result: `report` says why. */
+	if (r == 0)
+		(void)report_write_all(m->keep.run_fd, run.result, NULL);
 	if (r == 0)
 		r = keep_commit(&m->keep, e);
 	if (r < 0)
@@ -403,35 +397,6 @@ static int keep_result(struct measurement *m, struct run *ret, struct error *e)
 	*ret = run;
 	run = (struct run){ 0 };
 	return 0;
-}
-
-/* Nothing declared: a run that shows that measuring works, and passes nothing. */
-static struct desired_measure declared_measure(const struct desired *d)
-{
-	if (d->measure.declared)
-		return d->measure;
-	return (struct desired_measure){
-		.profile = "smoke",
-		.duration_s = 10,
-		.interval_us = 200,
-		.max_min_latency_us = -1,
-		.max_avg_latency_us = -1,
-		.max_max_latency_us = -1,
-		.action = SLA_ASSERT,
-	};
-}
-
-static int check_request(const struct measurement *m, struct error *e)
-{
-	if (!m->root->live)
-		return error_set(e, -EOPNOTSUPP,
-				 "%s is not the running machine: only that can be measured",
-				 m->root->path);
-	if (!cpuset_empty(&m->d->isolated))
-		return 0;
-	error_set(e, -EINVAL, "nothing to measure: the document isolates no CPU");
-	error_todo(e, "declare host.cpus.isolated");
-	return -EINVAL;
 }
 
 /* Starts only from a verified machine. */
@@ -448,26 +413,24 @@ static int first_look(struct measurement *m, struct error *e)
 }
 
 int measure_run_with(const struct measure_hooks *hooks, const struct sysroot *root,
-		     struct desired *d, unsigned duration_s, measure_progress_fn progress,
-		     void *userdata, struct run *ret, struct error *e)
+		     struct desired *d, const struct measure_options *options,
+		     measure_progress_fn progress, void *userdata, struct run *ret, struct error *e)
 {
 	_cleanup_(measurement_done) struct measurement m = {
 		.hooks = hooks,
+		.options = options,
 		.root = root,
 		.d = d,
 		.progress = progress,
 		.userdata = userdata,
 		.keep = KEEP_INIT,
-		.rec = { .measure = declared_measure(d), .asked = &d->isolated },
 	};
-	int r = check_request(&m, e);
+	int r = run_prepare(&m, e);
 
-	m.rec.duration_s = duration_s ? duration_s : m.rec.measure.duration_s;
-	m.rec.histogram_us = cyclictest_histogram_us(m.rec.measure.max_max_latency_us);
 	if (r == 0)
 		r = first_look(&m, e);
 	if (r == 0)
-		r = keep_open(hooks->runs_directory, m.rec.measure.profile, time(NULL), &m.keep, e);
+		r = run_begin(&m, e);
 	if (r == 0)
 		r = measure(&m, e);
 	if (r == 0)
@@ -477,15 +440,19 @@ int measure_run_with(const struct measure_hooks *hooks, const struct sysroot *ro
 	return r;
 }
 
-int measure_run(const struct sysroot *root, struct desired *d, unsigned duration_s,
-		measure_progress_fn progress, void *userdata, struct run *ret, struct error *e)
+int measure_run(const struct sysroot *root, struct desired *d,
+		const struct measure_options *options, measure_progress_fn progress, void *userdata,
+		struct run *ret, struct error *e)
 {
 	static const struct measure_hooks hooks = {
 		.runs_directory = RUNS_DIRECTORY,
-		.grace_s = GRACE_S,
-		.observe = observe,
 		.judge = judge,
 	};
 
-	return measure_run_with(&hooks, root, d, duration_s, progress, userdata, ret, e);
+	return measure_run_with(&hooks, root, d, options, progress, userdata, ret, e);
+}
+
+char *measure_interrupted(void)
+{
+	return keep_interrupted(RUNS_DIRECTORY);
 }

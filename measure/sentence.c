@@ -45,8 +45,8 @@ static char *figures_text(const struct run_input *in, const struct run_judgement
 	char *text;
 	int n;
 
-	for (size_t i = 0; in->result && i < in->result->n_threads; i++) {
-		const struct cyclictest_thread *t = &in->result->threads[i];
+	for (size_t i = 0; i < j->n_threads; i++) {
+		const struct cyclictest_thread *t = &j->threads[i].merged;
 
 		cycles += t->cycles;
 		if (t->cycles && (!worst || t->max_us > worst->max_us))
@@ -61,13 +61,13 @@ static char *figures_text(const struct run_input *in, const struct run_judgement
 			     "0 of %" PRIu64 " wake-ups on %s %s above %" PRId64
 			     " us in %u s (worst %" PRIu64
 			     " us, CPU %d): at most %.3g per hour at 95 %%",
-			     cycles, cpu_word, cpus, j->sla[SLA_MAX].limit_us, in->duration_s,
+			     cycles, cpu_word, cpus, j->sla[SLA_MAX].limit, in->duration_s,
 			     worst->max_us, worst->cpu, j->bound_per_hour);
 	else if (j->exceedances > 0)
 		n = asprintf(&text,
 			     "%" PRId64 " of %" PRIu64 " wake-ups on %s %s above %" PRId64
 			     " us, worst %" PRIu64 " us on CPU %d",
-			     j->exceedances, cycles, cpu_word, cpus, j->sla[SLA_MAX].limit_us,
+			     j->exceedances, cycles, cpu_word, cpus, j->sla[SLA_MAX].limit,
 			     worst->max_us, worst->cpu);
 	else
 		n = asprintf(&text,

@@ -31,6 +31,15 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+static int join_cgroup(const char *procs)
+{
+	int fd = open(procs, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "0", 1) != 1) /* itself */
+		return -1;
+	return close(fd);
+}
+
 /* Between fork and exec: nothing here may allocate. */
 static void child(const struct tool_run *run, int null_fd, int error_fd, pid_t parent)
 {
@@ -46,6 +55,8 @@ static void child(const struct tool_run *run, int null_fd, int error_fd, pid_t p
 		goto fail;
 	if (getppid() != parent) /* it died before it could be watched */
 		_exit(127);
+	if (run->cgroup_procs && join_cgroup(run->cgroup_procs) < 0)
+		goto fail;
 	for (int s = 1; s < NSIG; s++)
 		signal(s, SIG_DFL);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || setrlimit(RLIMIT_FSIZE, &limit) < 0)
@@ -61,8 +72,7 @@ fail:
 	_exit(127);
 }
 
-/* 0 and *ret_pid, or the positive errno of a failed exec (the child is reaped). */
-static int spawn(const struct tool_run *run, pid_t *ret_pid)
+int tool_spawn(const struct tool_run *run, pid_t *ret_pid)
 {
 	_cleanup_close_ int null_fd = -1, read_fd = -1, write_fd = -1;
 	int fds[2], error = 0;
@@ -151,7 +161,7 @@ int tool_run(const struct tool_run *run, struct tool_outcome *ret, struct error 
 	pid_t pid = -1;
 	int pid_fd;
 
-	out.spawn_error = spawn(run, &pid);
+	out.spawn_error = tool_spawn(run, &pid);
 	if (out.spawn_error) {
 		*ret = out;
 		return 0;

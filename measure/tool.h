@@ -4,6 +4,7 @@
  * back about once a second while it runs.
  */
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "state/error.h"
 
@@ -17,6 +18,7 @@ struct tool_run {
 	unsigned deadline_s; /* then it is killed */
 	tool_tick_fn tick;   /* may be NULL */
 	void *userdata;
+	const char *cgroup_procs; /* the file of a cgroup that it joins before it begins; or NULL */
 };
 
 struct tool_outcome {
@@ -29,6 +31,10 @@ struct tool_outcome {
 
 /* *ret says how it went; an error (-ENOMEM, -EMFILE, ...) only when nothing could be tried. */
 int tool_run(const struct tool_run *run, struct tool_outcome *ret, struct error *e);
+
+/* Only begins it (no deadline, no ticks): 0 and its pid, which leads its process group, or the
+ * positive errno of what failed. The caller reaps it. */
+int tool_spawn(const struct tool_run *run, pid_t *ret_pid);
 
 /*
  * Runs it like tool_run() and gives what it printed (malloc()ed, at most 1 MiB). -ENOENT and the
