@@ -80,6 +80,11 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 	return 0;
 }
 
+int bus_export(sd_bus *bus, struct manager *m)
+{
+	return sd_bus_add_object_vtable(bus, NULL, BUS_PATH, BUS_INTERFACE, vtable, m);
+}
+
 int bus_connect(struct manager *m)
 {
 	int r;
@@ -91,7 +96,7 @@ int bus_connect(struct manager *m)
 	if (r >= 0)
 		r = sd_bus_attach_event(m->bus, m->event, SD_EVENT_PRIORITY_NORMAL);
 	if (r >= 0)
-		r = sd_bus_add_object_vtable(m->bus, NULL, BUS_PATH, BUS_INTERFACE, vtable, m);
+		r = bus_export(m->bus, m);
 	if (r >= 0)
 		r = sd_bus_request_name_async(m->bus, NULL, BUS_NAME, 0, on_name, m);
 	if (r < 0)

@@ -2,6 +2,8 @@
 /*
  * org.latencyd1 on the system bus: what latencyd says of itself, and what it can be asked to do.
  */
+#include <systemd/sd-bus.h>
+
 #define BUS_NAME      "org.latencyd1"
 #define BUS_PATH      "/org/latencyd1"
 #define BUS_INTERFACE "org.latencyd1.Manager"
@@ -12,6 +14,8 @@ struct manager;
  * bus: the daemon runs without it and tries again with the next pass. */
 int bus_connect(struct manager *m);
 void bus_close(struct manager *m);
+/* Puts the object on any connection: the system bus, or a guest's host. */
+int bus_export(sd_bus *bus, struct manager *m);
 /* Announces changed properties. */
 void bus_announce(struct manager *m);
 /* Starts or stops latency-verified.target without waiting for it. */

@@ -21,6 +21,13 @@ void child_close(struct child *c)
 	c->running = false;
 }
 
+void child_signal(struct child *c, int signal)
+{
+	/* Not reaped before on_exit_of_child() has run: the pid is still its own. */
+	if (c->running)
+		(void)kill(c->pid, signal);
+}
+
 static void keep_tail(struct child *c, const char *text, size_t n)
 {
 	size_t room = sizeof(c->tail) - 1, drop;
@@ -126,6 +133,7 @@ static pid_t fork_with_pipe(struct child *c, struct error *e)
 	c->n_tail = 0;
 	c->tail[0] = '\0';
 	c->running = true;
+	c->pid = pid;
 	return pid;
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 /*
- * What takes long or changes the machine runs in a child process, one at a time, so that the
- * daemon's loop answers meanwhile and a crash in there is not the daemon's.
+ * What takes long or changes the machine runs in a child process, so that the daemon's loop answers
+ * meanwhile and a crash in there is not the daemon's. One struct child is one such process at a
+ * time.
  */
 #include <systemd/sd-event.h>
 
@@ -18,11 +19,14 @@ struct child {
 	char tail[CHILD_TAIL_SIZE];
 	size_t n_tail;
 	bool running;
+	pid_t pid; /* while it runs */
 	child_done_fn done;
 	void *userdata;
 };
 
 void child_close(struct child *c);
+/* Sends @signal to it if it runs. */
+void child_signal(struct child *c, int signal);
 
 /* Starts latencyctl with @argv (argv[0] is replaced by its path). SIGCHLD must be blocked. -EBUSY:
  * one runs. */

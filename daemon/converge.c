@@ -3,12 +3,17 @@
  * so the machine is looked at again after each execution. A round ends the loop when it left the
  * plan as it was: what failed once with nothing else changed fails again.
  *
+ * A guest takes rounds of its own: its threads can be pinned only when a look has found them, after
+ * the launch.
+ *
  * The lock is taken when there is something to do and not before, so that an apply on a converged
  * machine writes nothing at all; the look before the lock is then stale and is taken again.
  */
 #include "daemon/converge.h"
 
 #include <errno.h>
+
+#include "guest/step.h"
 
 void convergence_done(struct convergence *c)
 {
@@ -96,7 +101,7 @@ static int execute_consented(const struct plan *p, unsigned allow, const struct 
 	part.steps = steps;
 	part.n_steps = n;
 	part.needs_reboot = false;
-	r = plan_execute(&part, ops->progress, ops->userdata, &outcomes, e);
+	r = plan_execute(&part, guest_step, ops->progress, ops->userdata, &outcomes, e);
 	if (r < 0)
 		return r;
 	outcomes_free(outcomes, n);

@@ -25,7 +25,7 @@ struct convergence {
 #define _cleanup_convergence_ _cleanup_(convergence_done)
 void convergence_done(struct convergence *c);
 
-#define CONVERGE_ROUNDS 3
+#define CONVERGE_ROUNDS 5
 
 /*
  * Works on the live machine. With nothing to do but a reboot it takes no lock and writes nothing.

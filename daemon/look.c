@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "guest/observe_guests.h"
 #include "state/report_json.h"
 
 void look_done(struct look *l)
@@ -29,6 +30,20 @@ static int draw_auto(const struct sysroot *root, struct desired *d, struct error
 	return r < 0 ? r : desired_resolve(d, &o, e);
 }
 
+int look_observe(const struct sysroot *root, const struct desired *d, struct observed *ret)
+{
+	_cleanup_observed_ struct observed o = { 0 };
+	int r = observe(root, d, &o);
+
+	if (r >= 0)
+		r = observe_guests(root, d, &o);
+	if (r < 0)
+		return r;
+	*ret = o;
+	o = (struct observed){ 0 };
+	return 0;
+}
+
 int look_take(const struct sysroot *root, struct desired *d, struct look *ret, struct error *e)
 {
 	_cleanup_look_ struct look l = { 0 };
@@ -37,7 +52,7 @@ int look_take(const struct sysroot *root, struct desired *d, struct look *ret, s
 	if (d->isolated_auto && cpuset_empty(&d->isolated))
 		r = draw_auto(root, d, e);
 	if (r >= 0)
-		r = observe(root, d, &l.observed);
+		r = look_observe(root, d, &l.observed);
 	if (r >= 0)
 		r = desired_resolve(d, &l.observed, e);
 	if (r >= 0)

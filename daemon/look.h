@@ -1,7 +1,7 @@
 #pragma once
 /*
- * One look at a machine: observe it, hold the document against it, judge. What `latencyctl status`,
- * each round of an apply and each pass of the daemon begin with. Read-only.
+ * One look at a machine: observe it and its guests, hold the document against it, judge. What
+ * `latencyctl status`, each round of an apply and each pass of the daemon begin with. Read-only.
  */
 #include "probes/observe.h"
 #include "state/verdict.h"
@@ -15,6 +15,9 @@ struct look {
 
 #define _cleanup_look_ _cleanup_(look_done)
 void look_done(struct look *l);
+
+/* The machine and the guests of @d, as they are now. -ENOMEM only. */
+int look_observe(const struct sysroot *root, const struct desired *d, struct observed *ret);
 
 /* Resolves @d against what is seen now (it may be resolved before) and judges. *ret on success
  * only. Errors are those of desired_resolve(), and -ENOMEM. */

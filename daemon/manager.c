@@ -3,8 +3,9 @@
  * logged. Between passes nothing of an observation is kept, only the status text: the daemon's idle
  * memory does not depend on the machine's size.
  *
- * The daemon itself changes nothing on the machine but its own affinity, its status file and
- * latency-verified.target: an apply or the rest of a revert runs in a child.
+ * The daemon itself changes nothing on the machine but its own affinity, its status file, marks of
+ * its own and latency-verified.target: an apply, the rest of a revert or a measurement runs in a
+ * child.
  */
 #include "daemon/manager.h"
 
@@ -139,8 +140,10 @@ static json_t *judged(struct manager *m, struct look *l, const json_t *previous)
 {
 	char now[ISO_TIME_SIZE];
 
-	if (m->root.live)
+	if (m->root.live) {
 		keep_off_isolated(m, &l->observed);
+		keeper_look(m, l);
+	}
 	m->drifted = any_drifted(&l->report);
 	m->verdict = l->report.verdict;
 	if (report_carry(&l->report, previous, iso_time(time(NULL), now)) < 0)
@@ -156,6 +159,7 @@ static json_t *unjudged(struct manager *m, const json_t *previous, const struct 
 	const char *document = m->has_document ? m->desired.source : DOCUMENT_PATH;
 	int r = observe(&m->root, m->has_document ? &m->desired : NULL, &o);
 
+	keeper_blind(&m->keeper);
 	m->drifted = false;
 	m->verdict = MACHINE_DEGRADED;
 	m->generation = generation_after(previous, m->verdict);
@@ -170,6 +174,10 @@ static int load_document(struct manager *m, struct error *e)
 		return 0;
 	r = document_load(&m->root, NULL, &m->desired, e);
 	m->has_document = r >= 0;
+	if (r == -ENOENT && peer_has_host(&m->peer)) {
+		r = error_set(e, r, "no document yet: waiting for the host");
+		error_todo(e, "its latencyd gives this guest one, or write it to " DOCUMENT_PATH);
+	}
 	return r;
 }
 
@@ -195,6 +203,8 @@ void manager_pass(struct manager *m)
 {
 	forget_complaints(m);
 	(void)bus_connect(m);
+	if (m->root.live)
+		peer_open(&m->peer);
 	look(m);
 	if (m->verdict == MACHINE_VERIFIED)
 		m->converge_left = 0;
@@ -222,6 +232,22 @@ static int reload_document(struct manager *m, struct error *e)
 	return 0;
 }
 
+void manager_pass_soon(struct manager *m)
+{
+	(void)sd_event_source_set_time_accuracy(m->pass_timer, 1);
+	(void)sd_event_source_set_time_relative(m->pass_timer, 0);
+	(void)sd_event_source_set_enabled(m->pass_timer, SD_EVENT_ONESHOT);
+}
+
+static void schedule_pass(struct manager *m)
+{
+	uint64_t interval = m->keeper.unsettled ? KEEPER_INTERVAL_US : PASS_INTERVAL_US;
+
+	(void)sd_event_source_set_time_accuracy(m->pass_timer, interval / 6);
+	(void)sd_event_source_set_time_relative(m->pass_timer, interval);
+	(void)sd_event_source_set_enabled(m->pass_timer, SD_EVENT_ONESHOT);
+}
+
 void manager_refresh(struct manager *m)
 {
 	_cleanup_error_ struct error e = { 0 };
@@ -232,12 +258,20 @@ void manager_refresh(struct manager *m)
 		complain_of(m, &e, r);
 	}
 	manager_pass(m);
+	schedule_pass(m);
 }
 
 static void finish_if_stopping(struct manager *m)
 {
-	if (m->stopping && !m->child.running)
+	if (m->stopping && !m->child.running && !m->role.segment.running &&
+	    !m->keeper.measure.running)
 		(void)sd_event_exit(m->event, 0);
+}
+
+void manager_child_ended(struct manager *m)
+{
+	manager_pass_soon(m);
+	finish_if_stopping(m);
 }
 
 static void answer_apply(struct manager *m, int status, const char *tail)
@@ -257,6 +291,8 @@ static void on_applied(int status, const char *tail, void *userdata)
 		manager_complain(m, "latencyctl apply failed (%d): %s", status, tail);
 	answer_apply(m, status, tail);
 	manager_refresh(m); /* the child went by the document as it is now */
+	guest_role_converge(&m->role);
+	keeper_act(m);
 	finish_if_stopping(m);
 }
 
@@ -269,6 +305,8 @@ int manager_apply(struct manager *m, bool reboot, sd_bus_message *call, struct e
 		return error_set(e, -EROFS, "this latencyd only watches %s", m->root.path);
 	if (m->stopping)
 		return error_set(e, -ESHUTDOWN, "latencyd is stopping");
+	if (m->role.segment.running)
+		return error_set(e, -EBUSY, "the host measures in this guest");
 	r = child_start_latencyctl(&m->child, m->event, argv, on_applied, m, e);
 	if (r >= 0 && call)
 		m->apply_call = sd_bus_message_ref(call);
@@ -304,11 +342,19 @@ static void converge_again(struct manager *m)
 	bool reverting = false;
 
 	if (m->converge_left == 0 || !m->drifted || m->child.running || m->stopping ||
+	    m->role.segment.running || m->keeper.measure.running ||
 	    originals_exist(&reverting) <= 0 || reverting)
 		return;
 	m->converge_left--;
 	if (manager_apply(m, false, NULL, &e) < 0)
 		complain_of(m, &e, e.code);
+}
+
+/* What may be mended without being asked. */
+static void mend(struct manager *m)
+{
+	converge_again(m);
+	keeper_act(m);
 }
 
 /* What a boot leaves to do: the rest of a revert, or the run-time settings. */
@@ -323,7 +369,7 @@ static void settle(struct manager *m)
 	else if (r > 0 && reverting)
 		r = child_start_function(&m->child, m->event, resume_revert, on_reverted, m, &e);
 	else
-		converge_again(m);
+		mend(m);
 	if (r < 0)
 		complain_of(m, &e, r);
 }
@@ -332,12 +378,12 @@ static int on_pass_timer(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct manager *m = userdata;
 
+	(void)s;
 	(void)usec;
 	manager_pass(m);
 	if (m->root.live)
-		converge_again(m);
-	(void)sd_event_source_set_time_relative(s, PASS_INTERVAL_US);
-	(void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+		mend(m);
+	schedule_pass(m);
 	return 0;
 }
 
@@ -348,6 +394,8 @@ static int on_terminate(sd_event_source *s, const struct signalfd_siginfo *si, v
 	(void)s;
 	(void)si;
 	m->stopping = true;
+	guest_role_stop_segment(&m->role);
+	child_signal(&m->keeper.measure, SIGINT);
 	(void)sd_notify(false, "STOPPING=1");
 	finish_if_stopping(m);
 	return 0;
@@ -381,8 +429,8 @@ static int add_sources(struct manager *m)
 		r = sd_event_add_signal(m->event, NULL, SIGHUP, on_reload, m);
 	if (r >= 0)
 		r = sd_event_add_time_relative(m->event, &m->pass_timer, CLOCK_MONOTONIC,
-					       PASS_INTERVAL_US, PASS_ACCURACY_US, on_pass_timer,
-					       m);
+					       PASS_INTERVAL_US, PASS_INTERVAL_US / 6,
+					       on_pass_timer, m);
 	if (r >= 0)
 		r = sd_event_set_watchdog(m->event, true);
 	return r;
@@ -398,7 +446,11 @@ int manager_init(struct manager *m, const char *root_path, struct error *e)
 		.child.output = -1,
 		.target = -1,
 		.converge_left = BOOT_CONVERGE_TRIES,
+		.peer.port = -1,
+		.peer.listener = -1,
+		.role.segment.output = -1,
 	};
+	keeper_init(&m->keeper);
 	sigemptyset(&handled);
 	sigaddset(&handled, SIGTERM);
 	sigaddset(&handled, SIGINT);
@@ -411,6 +463,10 @@ int manager_init(struct manager *m, const char *root_path, struct error *e)
 	r = sd_event_default(&m->event);
 	if (r >= 0)
 		r = add_sources(m);
+	if (r >= 0)
+		r = guest_role_init(&m->role, m);
+	if (r >= 0)
+		peer_init(&m->peer, m->event, &m->root, guest_role_export, m);
 	return r < 0 ? error_set(e, r, "cannot set up the event loop: %s", strerror(-r)) : 0;
 }
 
@@ -418,6 +474,9 @@ void manager_done(struct manager *m)
 {
 	sd_bus_message_unref(m->apply_call);
 	child_close(&m->child);
+	peer_done(&m->peer);
+	guest_role_done(&m->role);
+	keeper_done(&m->keeper);
 	bus_close(m);
 	sd_event_source_unref(m->pass_timer);
 	sd_event_unref(m->event);

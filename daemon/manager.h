@@ -8,11 +8,14 @@
 #include <systemd/sd-event.h>
 
 #include "daemon/child.h"
+#include "daemon/guest_role.h"
+#include "daemon/keeper.h"
 #include "daemon/look.h"
+#include "daemon/peer.h"
 
-/* What the kernel changes by itself is found by this pass. It may come later: nothing waits. */
+/* What the kernel changes by itself is found by this pass. It may come later by a sixth of that:
+ * nothing waits. */
 #define PASS_INTERVAL_US (30 * 1000 * 1000ULL)
-#define PASS_ACCURACY_US (5 * 1000 * 1000ULL)
 
 /* After a boot other services (irqbalance, drivers) still settle: so often it is applied again
  * until the machine is verified once. */
@@ -39,6 +42,10 @@ struct manager {
 	unsigned converge_left;
 	sd_bus_message *apply_call; /* the Apply() that waits for the child */
 	bool stopping;
+
+	struct peer peer;	/* the way to this machine's host, if it is a guest */
+	struct guest_role role; /* what the host asked for there */
+	struct keeper keeper;	/* of this machine's own guests */
 };
 
 /* @root_path NULL: the live machine. Any other is watched, never changed. */
@@ -53,5 +60,9 @@ void manager_pass(struct manager *m);
 void manager_refresh(struct manager *m);
 /* Starts `latencyctl apply` for @call (may be NULL), which gets its answer at the end. */
 int manager_apply(struct manager *m, bool reboot, sd_bus_message *call, struct error *e);
+/* Asks the loop for a pass. */
+void manager_pass_soon(struct manager *m);
+/* One of the children has ended: what waited for it goes on. */
+void manager_child_ended(struct manager *m);
 /* To the journal through stderr, unless it has just been said. */
 void manager_complain(struct manager *m, const char *fmt, ...) printf_like(2, 3);
