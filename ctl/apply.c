@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "daemon/applied.h"
 #include "daemon/converge.h"
 
 struct applying {
@@ -85,7 +86,7 @@ static int print_result(const struct ctl *c, const struct desired *d, const stru
 		return 0;
 	if (v->rounds == 0)
 		printf("nothing to do%s\n", v->plan.needs_reboot ? " but a reboot" : "");
-	print_verdict(&v->look.report);
+	print_verdict(d, &v->look.report);
 	if (v->plan.needs_reboot && plan_boot_ready(&v->plan) &&
 	    v->look.report.verdict != MACHINE_PENDING_REBOOT)
 		printf("  → a reboot is needed: latencyctl apply --reboot\n");
@@ -116,7 +117,11 @@ int command_apply(struct ctl *c, struct error *e)
 		r = print_result(c, &d, &v, e);
 	if (r < 0)
 		return r;
+	/* What latencyd may take up by itself from now on; for guests nothing else remembers it. */
+	r = d.n_guests ? applied_mark(d.digest, e) : 0;
+	if (r < 0)
+		return r;
 	ctl_refresh_daemon(); /* the document may have changed where the machine did not */
 	r = maybe_reboot(c, &d, &v, e);
-	return r < 0 ? r : machine_verdict_exit_code(v.look.report.verdict);
+	return r < 0 ? r : machine_verdict_exit_code(report_worst(&v.look.report));
 }

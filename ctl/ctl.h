@@ -22,6 +22,12 @@ struct ctl {
 	unsigned allow;	     /* 1 << enum disruption */
 	unsigned wait_s;     /* --wait */
 	unsigned duration_s; /* --duration, 0: the profile's */
+	const char *profile; /* --profile, or NULL: the document's */
+	const char *on;	     /* --on: "host" or "guest/NAME", or NULL: the document's */
+	const char *resume;  /* --resume: a run's ID, or "latest"; or NULL */
+	const char *format;  /* --format of a report, or NULL: all, beside the result */
+	const char *output;  /* --output: where the report goes, or NULL: stdout */
+	const char *package; /* --package: the guest's kernel package, or NULL */
 	char **args;	     /* after the command's name */
 	size_t n_args;
 	struct sysroot root; /* opened before the command runs */
@@ -38,7 +44,11 @@ int command_validate(struct ctl *c, struct error *e);
 int command_revert(struct ctl *c, struct error *e);
 int command_capture(struct ctl *c, struct error *e);
 int command_measure(struct ctl *c, struct error *e);
+int command_segment(struct ctl *c, struct error *e);
 int command_runs(struct ctl *c, struct error *e);
+int command_report(struct ctl *c, struct error *e);
+int command_compare(struct ctl *c, struct error *e);
+int command_guest(struct ctl *c, struct error *e);
 
 /*
  * The document: below --root at its usual place, or --document, which is a path on this machine.
@@ -57,7 +67,7 @@ int64_t ctl_seconds(void);
 void ctl_refresh_daemon(void);
 
 /* output.c */
-void print_error(const struct error *e, int code);
+void show_error(const struct error *e, int code);
 /* Prints and frees; -ENOMEM for NULL. */
 int print_json(struct json_t *object, struct error *e);
 /* @text with control characters replaced: IRQ and thread names are not ours. */
@@ -90,8 +100,8 @@ void progress_clear(struct progress *p);
 
 /* status.c */
 int print_status_json(const struct desired *d, const struct look *l, struct error *e);
-/* The verdict line and why each setting is not converged. */
-void print_verdict(const struct report *r);
+/* The verdict line of the machine and of each guest, and why each setting is not converged. */
+void print_verdict(const struct desired *d, const struct report *r);
 /* plan.c */
 int print_steps(const struct plan *p, struct error *e);
 char *step_text(const struct step *step); /* malloc()ed, one line; NULL: out of memory */

@@ -1,11 +1,12 @@
 /*
- * explain: what a setting is, from its row, and what the machine says about it now. The first half
- * needs no document and no machine.
+ * explain: what a setting is, from its row, and what the machine says about it now; a setting of
+ * guests, for each guest. The first half needs no document and no machine.
  */
 #include "ctl/ctl.h"
 
 #include <jansson.h>
 
+#include "state/guest.h"
 #include "state/report_json.h"
 #include "state/settings.h"
 
@@ -20,6 +21,33 @@ static const char *scope_name(enum scope s)
 	return names[s];
 }
 
+/* The @i-th row of all: those of machines, then those of guests; NULL at the end. */
+static const struct setting *row_at(size_t i)
+{
+	if (i < n_settings)
+		return settings[i];
+	return i - n_settings < n_guest_settings ? guest_settings[i - n_settings] : NULL;
+}
+
+static const struct setting *row_by_name(const char *name)
+{
+	const struct setting *s;
+
+	for (size_t i = 0; (s = row_at(i)); i++)
+		if (streq(s->name, name))
+			return s;
+	return NULL;
+}
+
+static const struct setting_verdict *verdict_in(const struct setting_verdict *list, size_t n,
+						const struct setting *s)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i].setting == s)
+			return &list[i];
+	return NULL;
+}
+
 static int print_all(struct error *e)
 {
 	static const struct column columns[] = {
@@ -29,13 +57,14 @@ static int print_all(struct error *e)
 		{ .name = "WHAT IT IS", .wraps = true },
 	};
 	struct table *t = table_new(columns, ARRAY_SIZE(columns));
+	const struct setting *s;
 
-	for (size_t i = 0; i < n_settings; i++) {
+	for (size_t i = 0; (s = row_at(i)); i++) {
 		table_row(t);
-		table_cell(t, 0, settings[i]->name);
-		table_cell(t, 1, scope_name(settings[i]->scope));
-		table_cell(t, 2, disruption_name(settings[i]->disruption));
-		table_cell(t, 3, settings[i]->summary);
+		table_cell(t, 0, s->name);
+		table_cell(t, 1, scope_name(s->scope));
+		table_cell(t, 2, disruption_name(s->disruption));
+		table_cell(t, 3, s->summary);
 	}
 	return table_print(t, e);
 }
@@ -52,9 +81,10 @@ static json_t *row_to_json(const struct setting *s)
 static int print_all_json(struct error *e)
 {
 	json_t *list = json_array();
+	const struct setting *s;
 
-	for (size_t i = 0; i < n_settings; i++)
-		if (json_array_append_new(list, row_to_json(settings[i])) < 0) {
+	for (size_t i = 0; (s = row_at(i)); i++)
+		if (json_array_append_new(list, row_to_json(s)) < 0) {
 			json_decref(list);
 			list = NULL;
 		}
@@ -84,9 +114,10 @@ static void print_field(const char *label, const char *text)
 	printf("\n");
 }
 
-static void print_now(const struct setting_verdict *v)
+/* @guest: "" for the machine itself. */
+static void print_now(const struct setting_verdict *v, const char *guest)
 {
-	printf("\nNow: %s", verdict_name(v->verdict));
+	printf("\nNow%s%s: %s", *guest ? ", guest " : "", guest, verdict_name(v->verdict));
 	printf(v->since ? " since %s\n" : "\n", v->since);
 	print_field("want:          ", v->want);
 	print_field("live:          ", v->live);
@@ -116,28 +147,75 @@ static void print_now(const struct setting_verdict *v)
 	}
 }
 
+/* What a status object, or a guest in it, says of the setting. Borrowed; NULL: nothing. */
+static json_t *now_in(const json_t *machine, const char *name)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(json_object_get(machine, "settings"), i, entry)
+	{
+		const char *its_name = json_string_value(json_object_get(entry, "name"));
+
+		if (its_name && streq(its_name, name))
+			return entry;
+	}
+	return NULL;
+}
+
+/* {guest: what is known of the setting there} */
+static json_t *guests_now(const json_t *status, const char *name)
+{
+	json_t *guests = json_object(), *guest;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "guests"), i, guest)
+	{
+		json_t *now = now_in(guest, name);
+
+		if (now &&
+		    json_object_set(guests, json_string_value(json_object_get(guest, "name")),
+				    now) < 0) {
+			json_decref(guests);
+			return NULL;
+		}
+	}
+	return guests;
+}
+
 /* The row with the setting's part of the status, null when the machine could not be judged. */
 static int print_one_json(const struct setting *s, const struct desired *d, const struct look *l,
 			  struct error *e)
 {
-	json_t *row = row_to_json(s), *status = NULL, *now = NULL;
+	json_t *row = row_to_json(s), *status = NULL, *now;
 
-	if (l) {
+	if (l)
 		status = report_to_json(d, &l->observed, &l->report);
-		now = json_array_get(json_object_get(status, "settings"), setting_index(s));
-		if (!now) {
-			json_decref(row);
-			row = NULL;
-		}
-	}
-	if (row && json_object_set(row, "now", now ? now : json_null()) < 0) {
+	now = now_in(status, s->name);
+	if (row && (json_object_set(row, "now", now ? now : json_null()) < 0 ||
+		    json_object_set_new(row, "guests", guests_now(status, s->name)) < 0 ||
+		    json_object_set_new(row, "version", json_integer(1)) < 0)) {
 		json_decref(row);
 		row = NULL;
 	}
 	json_decref(status);
-	if (row)
-		(void)json_object_set_new(row, "version", json_integer(1));
 	return print_json(row, e);
+}
+
+/* The machine's own state of the setting, then its guests'. */
+static void print_all_now(const struct report *r, const struct setting *s)
+{
+	const struct setting_verdict *v = verdict_in(r->settings, r->n_settings, s);
+
+	if (v)
+		print_now(v, "");
+	for (size_t i = 0; i < r->n_guests; i++) {
+		const struct guest_report *g = &r->guests[i];
+
+		v = verdict_in(g->settings, g->n_settings, s);
+		if (v)
+			print_now(v, g->name);
+	}
 }
 
 static int explain(const struct ctl *c, const struct setting *s, struct error *e)
@@ -154,7 +232,7 @@ static int explain(const struct ctl *c, const struct setting *s, struct error *e
 		return print_one_json(s, &d, r < 0 ? NULL : &l, e);
 	print_row(s);
 	if (r >= 0) {
-		print_now(&l.report.settings[setting_index(s)]);
+		print_all_now(&l.report, s);
 		return 0;
 	}
 	printf("\nNow: not judged: ");
@@ -169,7 +247,7 @@ int command_explain(struct ctl *c, struct error *e)
 
 	if (c->n_args == 0)
 		return c->json ? print_all_json(e) : print_all(e);
-	s = setting_by_name(c->args[0]);
+	s = row_by_name(c->args[0]);
 	if (!s)
 		return ctl_usage("latencyctl explain lists the settings",
 				 "there is no setting \"%s\"", c->args[0]);

@@ -14,44 +14,107 @@ enum option_bit {
 	OPTION_ALLOW = 1 << 1,
 	OPTION_WAIT = 1 << 2,
 	OPTION_DURATION = 1 << 3,
+	OPTION_PROFILE = 1 << 4,
+	OPTION_ON = 1 << 5,
+	OPTION_RESUME = 1 << 6,
+	OPTION_FORMAT = 1 << 7,
+	OPTION_OUTPUT = 1 << 8,
+	OPTION_PACKAGE = 1 << 9,
+};
+
+#define OPTIONS_MEASURE (OPTION_DURATION | OPTION_PROFILE | OPTION_ON | OPTION_RESUME)
+
+enum takes { TAKES_NOTHING, TAKES_TEXT, TAKES_SECONDS, TAKES_CLASS };
+
+struct parsed {
+	struct ctl ctl;
+	const struct command *command;
+	unsigned bits; /* command options that were given */
+	bool help, version;
 };
 
 static const struct ctl_option {
-	int code;
+	enum takes takes;
+	size_t field; /* of struct parsed: what it sets */
 	const char *name, *arg, *help;
 	unsigned bit; /* 0: every command takes it */
 } ctl_options[] = {
-	{ .code = 'R',
+	{ .takes = TAKES_TEXT,
+	  .field = offsetof(struct parsed, ctl.root_path),
 	  .name = "root",
 	  .arg = "DIR",
 	  .help = "judge the machine whose files are below DIR" },
-	{ .code = 'D',
+	{ .takes = TAKES_TEXT,
+	  .field = offsetof(struct parsed, ctl.document),
 	  .name = "document",
 	  .arg = "FILE",
 	  .help = "use FILE instead of /etc/latencyd/latencyd.yaml" },
-	{ .code = 'j', .name = "json", .help = "print JSON" },
-	{ .code = 'q', .name = "quiet", .help = "print errors only" },
-	{ .code = 'h', .name = "help", .help = "print this help" },
-	{ .code = 'V', .name = "version", .help = "print the version" },
-	{ .code = 'b',
+	{ .field = offsetof(struct parsed, ctl.json), .name = "json", .help = "print JSON" },
+	{ .field = offsetof(struct parsed, ctl.quiet),
+	  .name = "quiet",
+	  .help = "print errors only" },
+	{ .field = offsetof(struct parsed, help), .name = "help", .help = "print this help" },
+	{ .field = offsetof(struct parsed, version),
+	  .name = "version",
+	  .help = "print the version" },
+	{ .field = offsetof(struct parsed, ctl.reboot),
 	  .name = "reboot",
 	  .help = "reboot if that is what is left to do",
 	  .bit = OPTION_REBOOT },
-	{ .code = 'a',
+	{ .takes = TAKES_CLASS,
+	  .field = offsetof(struct parsed, ctl.allow),
 	  .name = "allow",
 	  .arg = "CLASS",
 	  .help = "consent to steps of the disruption class CLASS",
 	  .bit = OPTION_ALLOW },
-	{ .code = 'w',
+	{ .takes = TAKES_SECONDS,
+	  .field = offsetof(struct parsed, ctl.wait_s),
 	  .name = "wait",
 	  .arg = "SECONDS",
 	  .help = "wait so long for the machine to be verified",
 	  .bit = OPTION_WAIT },
-	{ .code = 't',
+	{ .takes = TAKES_SECONDS,
+	  .field = offsetof(struct parsed, ctl.duration_s),
 	  .name = "duration",
 	  .arg = "SECONDS",
 	  .help = "measure so long instead of the profile's time",
 	  .bit = OPTION_DURATION },
+	{ .takes = TAKES_TEXT,
+	  .field = offsetof(struct parsed, ctl.profile),
+	  .name = "profile",
+	  .arg = "NAME",
+	  .help = "measure by this profile instead of the document's",
+	  .bit = OPTION_PROFILE },
+	{ .takes = TAKES_TEXT,
+	  .field = offsetof(struct parsed, ctl.on),
+	  .name = "on",
+	  .arg = "MACHINE",
+	  .help = "measure on host or guest/NAME only",
+	  .bit = OPTION_ON },
+	{ .takes = TAKES_TEXT,
+	  .field = offsetof(struct parsed, ctl.resume),
+	  .name = "resume",
+	  .arg = "RUN",
+	  .help = "go on with an interrupted run (its ID, or latest)",
+	  .bit = OPTION_RESUME },
+	{ .takes = TAKES_TEXT,
+	  .field = offsetof(struct parsed, ctl.format),
+	  .name = "format",
+	  .arg = "FORMAT",
+	  .help = "html, json, junit, yardstick or histogram",
+	  .bit = OPTION_FORMAT },
+	{ .takes = TAKES_TEXT,
+	  .field = offsetof(struct parsed, ctl.output),
+	  .name = "output",
+	  .arg = "FILE",
+	  .help = "write there instead of to standard output",
+	  .bit = OPTION_OUTPUT },
+	{ .takes = TAKES_TEXT,
+	  .field = offsetof(struct parsed, ctl.package),
+	  .name = "package",
+	  .arg = "PACKAGE",
+	  .help = "the kernel package to install into the image",
+	  .bit = OPTION_PACKAGE },
 };
 
 static const struct command {
@@ -62,6 +125,7 @@ static const struct command {
 	unsigned options;
 	size_t min_args, max_args;
 	bool acts;	/* changes the running machine: root only, no --root */
+	bool internal;	/* run by latencyd, not by people: not in the help */
 	int error_exit; /* for errors; 0: EXIT_FAILURE */
 } commands[] = {
 	{ .name = "status",
@@ -112,12 +176,40 @@ static const struct command {
 	  .summary = "Measure latency on the isolated CPUs",
 	  .run = command_measure,
 	  .error_exit = EXIT_MEASURE_ERROR,
-	  .options = OPTION_DURATION,
+	  .options = OPTIONS_MEASURE,
 	  .acts = true },
+	{ .name = "segment",
+	  .args = "REQUEST RESULT",
+	  .summary = "Measure one segment, for the host that asked for it",
+	  .run = command_segment,
+	  .min_args = 2,
+	  .max_args = 2,
+	  .acts = true,
+	  .internal = true },
 	{ .name = "runs",
 	  .args = "",
 	  .summary = "List the kept measurements",
 	  .run = command_runs },
+	{ .name = "report",
+	  .args = "[RUN]",
+	  .summary = "Write the reports of a measurement",
+	  .run = command_report,
+	  .options = OPTION_FORMAT | OPTION_OUTPUT,
+	  .max_args = 1 },
+	{ .name = "compare",
+	  .args = "RUN RUN",
+	  .summary = "Tell whether the second measurement is worse than the first",
+	  .run = command_compare,
+	  .error_exit = EXIT_MEASURE_ERROR,
+	  .min_args = 2,
+	  .max_args = 2 },
+	{ .name = "guest",
+	  .args = "list | start NAME | stop NAME | prepare IMAGE",
+	  .summary = "Show, start or stop guests; make a disk image ready to be one",
+	  .run = command_guest,
+	  .options = OPTION_PACKAGE,
+	  .min_args = 1,
+	  .max_args = 2 },
 };
 
 static const struct command *find_command(const char *name)
@@ -149,8 +241,9 @@ static void print_help(const struct command *command)
 	}
 	printf("latencyctl COMMAND [OPTIONS]\n\nCommands:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %-8s %-10s %s\n", commands[i].name, commands[i].args,
-		       commands[i].summary);
+		if (!commands[i].internal)
+			printf("  %-8s %-10s %s\n", commands[i].name, commands[i].args,
+			       commands[i].summary);
 	print_options(UINT_MAX);
 	printf("\nSee latencyctl(1) and latencyd.yaml(5).\n");
 }
@@ -181,44 +274,22 @@ static int parse_class(const char *text, unsigned *allow)
 			 "--allow does not take \"%s\"", text);
 }
 
-struct parsed {
-	struct ctl ctl;
-	const struct command *command;
-	unsigned bits; /* command options that were given */
-	bool help, version;
-};
-
 static int take_option(struct parsed *p, const struct ctl_option *o, char *arg)
 {
+	void *field = (char *)p + o->field;
+
 	p->bits |= o->bit;
-	switch (o->code) {
-	case 'R':
-		p->ctl.root_path = arg;
+	switch (o->takes) {
+	case TAKES_TEXT:
+		*(const char **)field = arg;
 		return 0;
-	case 'D':
-		p->ctl.document = arg;
-		return 0;
-	case 'j':
-		p->ctl.json = true;
-		return 0;
-	case 'q':
-		p->ctl.quiet = true;
-		return 0;
-	case 'h':
-		p->help = true;
-		return 0;
-	case 'V':
-		p->version = true;
-		return 0;
-	case 'b':
-		p->ctl.reboot = true;
-		return 0;
-	case 'a':
-		return parse_class(arg, &p->ctl.allow);
-	case 'w':
-		return parse_seconds(o->name, arg, &p->ctl.wait_s);
+	case TAKES_SECONDS:
+		return parse_seconds(o->name, arg, field);
+	case TAKES_CLASS:
+		return parse_class(arg, field);
 	default:
-		return parse_seconds(o->name, arg, &p->ctl.duration_s);
+		*(bool *)field = true;
+		return 0;
 	}
 }
 
@@ -323,13 +394,13 @@ int main(int argc, char **argv)
 	} else {
 		r = run_command(&p, &e);
 		if (r < 0) {
-			print_error(&e, r);
+			show_error(&e, r);
 			return p.command->error_exit ? p.command->error_exit : EXIT_FAILURE;
 		}
 	}
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		error_set(&e, -errno, "cannot write the output: %s", strerror(errno));
-		print_error(&e, -errno);
+		show_error(&e, -errno);
 		return EXIT_FAILURE;
 	}
 	return r;

@@ -16,7 +16,7 @@ void print_text(FILE *f, const char *text)
 		fputc(iscntrl((unsigned char)*text) ? '?' : *text, f);
 }
 
-void print_error(const struct error *e, int code)
+void show_error(const struct error *e, int code)
 {
 	fflush(stdout);
 	fputs("latencyctl: ", stderr);

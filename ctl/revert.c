@@ -9,6 +9,9 @@
 
 #include "actuators/execute.h"
 #include "state/settings.h"
+#include "daemon/applied.h"
+#include "guest/files.h"
+#include "guest/step.h"
 
 static int print_result(const struct ctl *c, bool needs_reboot, struct error *e)
 {
@@ -37,10 +40,22 @@ static int print_setting_result(const struct ctl *c, int needs_reboot, struct er
 	return 0;
 }
 
+/* What apply did for guests has no originals: our firewall rules go, and latencyd takes nothing up
+ * by itself any more. Guests that run go on running. */
+static int forget_guests(struct error *e)
+{
+	int r = applied_forget(e);
+
+	return r < 0 || !forwards_marked() ? r : guest_forwards_set(NULL, e);
+}
+
 /* Nothing kept means nothing changed: no lock, no write. Returns 1 when there is something. */
 static int anything_to_revert(const struct ctl *c, struct error *e)
 {
 	int r = originals_exist(NULL);
+
+	if (r == 0)
+		r = applied_to_machine();
 
 	if (r < 0)
 		return error_set(e, r, "cannot read the kept originals: %s", strerror(-r));
@@ -72,6 +87,9 @@ int command_revert(struct ctl *c, struct error *e)
 	ctl_refresh_daemon();
 	if (needs_reboot < 0)
 		return needs_reboot;
+	r = setting ? 0 : forget_guests(e);
+	if (r < 0)
+		return r;
 	r = setting ? print_setting_result(c, needs_reboot, e) : print_result(c, needs_reboot, e);
 	if (r >= 0 && needs_reboot && c->reboot) {
 		fflush(stdout);

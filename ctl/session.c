@@ -100,7 +100,7 @@ int ctl_usage(const char *todo, const char *fmt, ...)
 		e.what = NULL;
 	va_end(ap);
 	error_todo(&e, "%s", todo);
-	print_error(&e, -EINVAL);
+	show_error(&e, -EINVAL);
 	return EXIT_USAGE;
 }
 

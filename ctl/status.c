@@ -1,6 +1,7 @@
 /*
- * status and verify: what the machine is against what it should be. The table has every setting;
- * below it stands why a setting is not converged, with the parts (IRQs, threads) that are not.
+ * status and verify: what the machine and its guests are against what they should be. A table has
+ * every setting of one of them; below it stands why a setting is not converged, with the parts
+ * (IRQs, threads) that are not. The exit code is that of the worst of them.
  */
 #include "ctl/ctl.h"
 
@@ -8,6 +9,37 @@
 #include "state/settings.h"
 
 #define ITEMS_SHOWN 10
+
+/* The host or one of its guests: both are printed the same way. */
+struct machine_view {
+	const char *kind; /* "host", "guest" */
+	const char *name; /* "" for the host */
+	enum machine_verdict verdict;
+	const struct setting_verdict *settings;
+	size_t n_settings;
+};
+
+static struct machine_view view_of_host(const struct desired *d, const struct report *r)
+{
+	return (struct machine_view){
+		.kind = d->role == ROLE_GUEST ? "guest" : "host",
+		.name = "",
+		.verdict = r->verdict,
+		.settings = r->settings,
+		.n_settings = r->n_settings,
+	};
+}
+
+static struct machine_view view_of_guest(const struct guest_report *g)
+{
+	return (struct machine_view){
+		.kind = "guest ",
+		.name = g->name,
+		.verdict = g->verdict,
+		.settings = g->settings,
+		.n_settings = g->n_settings,
+	};
+}
 
 static const char *verdict_color(enum verdict v)
 {
@@ -39,6 +71,7 @@ static const char *advice(enum machine_verdict v)
 	case MACHINE_PENDING_REBOOT:
 		return "a reboot is needed: latencyctl apply --reboot";
 	case MACHINE_DEGRADED:
+	case MACHINE_UNKNOWN:
 		return "latencyctl explain SETTING says more about a setting";
 	default:
 		return NULL;
@@ -76,10 +109,10 @@ static void print_items(const struct setting_verdict *v)
 		printf("    and %zu more: --json lists all\n", n - shown);
 }
 
-static void print_reasons(const struct report *r)
+static void print_reasons(const struct machine_view *m)
 {
-	for (size_t i = 0; i < r->n_settings; i++) {
-		const struct setting_verdict *v = &r->settings[i];
+	for (size_t i = 0; i < m->n_settings; i++) {
+		const struct setting_verdict *v = &m->settings[i];
 
 		if (is_settled(v->verdict))
 			continue;
@@ -95,14 +128,14 @@ static void print_reasons(const struct report *r)
 	}
 }
 
-static void print_verdict_line(const struct report *r)
+static void print_verdict_line(const struct machine_view *m)
 {
 	size_t n[_VERDICT_MAX] = { 0 };
 	const char *separator = " (";
 
-	for (size_t i = 0; i < r->n_settings; i++)
-		n[r->settings[i].verdict]++;
-	printf("host: %s", machine_verdict_name(r->verdict));
+	for (size_t i = 0; i < m->n_settings; i++)
+		n[m->settings[i].verdict]++;
+	printf("%s%s: %s", m->kind, m->name, machine_verdict_name(m->verdict));
 	for (size_t v = 0; v < _VERDICT_MAX; v++)
 		if (n[v]) {
 			printf("%s%zu %s", separator, n[v], verdict_name((enum verdict)v));
@@ -111,14 +144,26 @@ static void print_verdict_line(const struct report *r)
 	printf("%s\n", *separator == ',' ? ")" : "");
 }
 
-void print_verdict(const struct report *r)
+static void print_advice(const struct report *r)
 {
-	const char *todo = advice(r->verdict);
+	const char *todo = advice(report_worst(r));
 
-	print_verdict_line(r);
-	print_reasons(r);
 	if (todo)
 		printf("  → %s\n", todo);
+}
+
+void print_verdict(const struct desired *d, const struct report *r)
+{
+	struct machine_view m = view_of_host(d, r);
+
+	print_verdict_line(&m);
+	print_reasons(&m);
+	for (size_t i = 0; i < r->n_guests; i++) {
+		m = view_of_guest(&r->guests[i]);
+		print_verdict_line(&m);
+		print_reasons(&m);
+	}
+	print_advice(r);
 }
 
 static void print_machine(const struct desired *d, const struct observed *o)
@@ -130,12 +175,13 @@ static void print_machine(const struct desired *d, const struct observed *o)
 	printf("kernel: ");
 	print_text(stdout, fact_known(&o->kernel_release) ? o->kernel_release.text : "not known");
 	if (online && isolated && housekeeping)
-		printf(", CPUs %s online: %s isolated, %s housekeeping", online, isolated,
-		       housekeeping);
+		printf(", CPUs %s online: %s isolated, %s housekeeping", online,
+		       *isolated ? isolated : "none", housekeeping);
 	printf("\n");
 }
 
-static int print_table(const struct report *r, struct error *e)
+/* A guest's table leaves out what its document does not name. */
+static int print_table(const struct machine_view *m, bool unmanaged, struct error *e)
 {
 	static const struct column columns[] = {
 		{ .name = "SETTING" },
@@ -146,9 +192,11 @@ static int print_table(const struct report *r, struct error *e)
 	};
 	struct table *t = table_new(columns, ARRAY_SIZE(columns));
 
-	for (size_t i = 0; i < r->n_settings; i++) {
-		const struct setting_verdict *v = &r->settings[i];
+	for (size_t i = 0; i < m->n_settings; i++) {
+		const struct setting_verdict *v = &m->settings[i];
 
+		if (v->verdict == VERDICT_UNMANAGED && !unmanaged)
+			continue;
 		table_row(t);
 		table_cell(t, 0, v->setting->name);
 		table_cell(t, 1, verdict_name(v->verdict));
@@ -165,22 +213,50 @@ int print_status_json(const struct desired *d, const struct look *l, struct erro
 	return print_json(report_to_json(d, &l->observed, &l->report), e);
 }
 
-static int print_status(const struct desired *d, const struct look *l, struct error *e)
+static int print_guest(const struct guest_report *g, struct error *e)
 {
-	const char *todo = advice(l->report.verdict);
+	const struct machine_view m = view_of_guest(g);
 	int r;
 
-	print_verdict_line(&l->report);
-	print_machine(d, &l->observed);
+	printf("\n");
+	print_verdict_line(&m);
+	if (g->kernel_release) {
+		printf("kernel: ");
+		print_text(stdout, g->kernel_release);
+		printf("\n");
+	}
 	printf("\n");
 	fflush(stdout);
-	r = print_table(&l->report, e);
+	r = print_table(&m, false, e);
 	if (r < 0)
 		return r;
 	printf("\n");
-	print_reasons(&l->report);
-	if (todo)
-		printf("  → %s\n", todo);
+	print_reasons(&m);
+	return 0;
+}
+
+static int print_status(const struct desired *d, const struct look *l, struct error *e)
+{
+	const struct machine_view m = view_of_host(d, &l->report);
+	int r = 0;
+
+	print_verdict_line(&m);
+	print_machine(d, &l->observed);
+	fflush(stdout);
+	if (!d->no_machine) {
+		printf("\n");
+		fflush(stdout);
+		r = print_table(&m, true, e);
+		if (r < 0)
+			return r;
+		printf("\n");
+		print_reasons(&m);
+	}
+	for (size_t i = 0; i < l->report.n_guests && r >= 0; i++)
+		r = print_guest(&l->report.guests[i], e);
+	if (r < 0)
+		return r;
+	print_advice(&l->report);
 	return 0;
 }
 
@@ -197,7 +273,7 @@ int command_status(struct ctl *c, struct error *e)
 		r = print_status_json(&d, &l, e);
 	else if (r >= 0 && !c->quiet)
 		r = print_status(&d, &l, e);
-	return r < 0 ? r : machine_verdict_exit_code(l.report.verdict);
+	return r < 0 ? r : machine_verdict_exit_code(report_worst(&l.report));
 }
 
 static void print_waiting(const struct ctl *c, struct progress *p, const struct report *r,
@@ -207,7 +283,7 @@ static void print_waiting(const struct ctl *c, struct progress *p, const struct 
 		return;
 	progress_clear(p);
 	fprintf(stderr, "waiting, %lld s at most: %s", (long long)left_s,
-		machine_verdict_name(r->verdict));
+		machine_verdict_name(report_worst(r)));
 	p->shown = true;
 }
 
@@ -224,7 +300,7 @@ int command_verify(struct ctl *c, struct error *e)
 		return r;
 	for (;;) {
 		r = ctl_look(c, &d, &l, e);
-		if (r < 0 || l.report.verdict == MACHINE_VERIFIED || ctl_seconds() >= end)
+		if (r < 0 || report_worst(&l.report) == MACHINE_VERIFIED || ctl_seconds() >= end)
 			break;
 		print_waiting(c, &progress, &l.report, end - ctl_seconds());
 		look_done(&l);
@@ -237,6 +313,6 @@ int command_verify(struct ctl *c, struct error *e)
 	if (c->json)
 		r = print_status_json(&d, &l, e);
 	else if (!c->quiet)
-		print_verdict(&l.report);
-	return r < 0 ? r : machine_verdict_exit_code(l.report.verdict);
+		print_verdict(&d, &l.report);
+	return r < 0 ? r : machine_verdict_exit_code(report_worst(&l.report));
 }
