@@ -17,13 +17,18 @@ def set_destdir(path):
     _settings['destdir'] = pathlib.Path(path).resolve()
 
 
+def destdir():
+    """Where the build is staged."""
+    return _settings['destdir']
+
+
 @functools.cache
-def _archive(destdir):
+def _archive(folder):
     """The staged tree as a tar file, the same for the same contents."""
-    if not (destdir / 'usr/bin/latencyctl').exists():
-        raise LabError(f'no latencyd is staged in {destdir}: configure with --prefix=/usr '
+    if not (folder / 'usr/bin/latencyctl').exists():
+        raise LabError(f'no latencyd is staged in {folder}: configure with --prefix=/usr '
                        f'--sysconfdir=/etc --localstatedir=/var, then make install '
-                       f'DESTDIR={destdir}')
+                       f'DESTDIR={folder}')
     buffer = io.BytesIO()
 
     def normalise(entry):
@@ -31,9 +36,9 @@ def _archive(destdir):
         entry.uname = entry.gname = 'root'
         return entry
     with tarfile.open(fileobj=buffer, mode='w') as archive:
-        for path in sorted(destdir.rglob('*')):
+        for path in sorted(folder.rglob('*')):
             if not path.is_dir() and 'usr/share/man' not in str(path):
-                archive.add(path, path.relative_to(destdir), recursive=False, filter=normalise)
+                archive.add(path, path.relative_to(folder), recursive=False, filter=normalise)
     return buffer.getvalue()
 
 

@@ -1,7 +1,7 @@
 """Runs named tests in VMs and reports them as TAP.
 
 A test is a function(vm, t) with the decorator `lab_test`: its name is what it shows, `start` the
-snapshot its VM continues from. Several run at a time, each in its own QEMU. Snapshots that are
+snapshot its VM continues from. With the start HERE it gets this machine instead (labvm/here.py). Several run at a time, each in its own QEMU. Snapshots that are
 missing are made first, and a test waits only for its own.
 """
 
@@ -15,9 +15,11 @@ import traceback
 from dataclasses import dataclass, field
 
 from . import snapshots
+from .here import Here
 from .common import LAB_DIR, LabError, VM_DIR, say, tail
 from .machine import Machine
 
+HERE = 'this machine'
 _tests = []
 
 
@@ -110,7 +112,8 @@ class Run:
                 add(parent)
             needed.setdefault(name, 'waiting')
         for case in self.cases:
-            add(case.start)
+            if case.start != HERE:
+                add(case.start)
         return needed
 
     def take(self):
@@ -131,7 +134,7 @@ class Run:
                 self.needed[name] = 'busy'
                 return name, True
         ready = [case for case in self.cases
-                 if case.state == 'waiting' and self.needed[case.start] == 'done']
+                 if case.state == 'waiting' and self.needed.get(case.start, 'done') == 'done']
         if ready:
             # The long ones first, so that none is left over at the end with one VM running.
             case = max(ready, key=lambda case: case.timeout)
@@ -195,8 +198,8 @@ def run_case(run, case):
     outcome, reason = 'passed', ''
     timed_out = threading.Event()
     try:
-        folder = snapshots.ensure(case.start)
-        with Machine('test', folder / 'disk.qcow2') as vm:
+        folder = None if case.start == HERE else snapshots.ensure(case.start)
+        with Machine('test', folder / 'disk.qcow2') if folder else Here() as vm:
             def give_up():
                 timed_out.set()
                 vm.kill()
@@ -204,7 +207,7 @@ def run_case(run, case):
             timer.daemon = True
             timer.start()
             try:
-                vm.start(folder / 'state.zst')
+                vm.start(*([folder / 'state.zst'] if folder else []))
                 case.function(vm, report)
             except Skip as skip:
                 outcome, reason = 'skipped', str(skip)

@@ -1,0 +1,179 @@
+"""Host and guest together: one document, a KVM guest inside the host VM, cyclictest in it."""
+
+import json
+import re
+import time
+
+from labvm import nested
+from labvm.product_calls import expect_exit, status
+from labvm.runner import lab_test
+
+DOCUMENT = '/etc/latencyd/latencyd.yaml'
+CONSOLE = '/run/latencyd/guests/vnf0/console.log'
+QEMU_PID = '/run/latencyd/guests/vnf0/qemu.pid'
+
+
+def facts(vm):
+    """What the guest's own witness last said on its serial console: {name: value}."""
+    found = {}
+    for line in vm.read(CONSOLE, '').splitlines():
+        match = re.match(r'FACT (\S+) ?(.*)', line.strip())
+        if match:
+            found[match[1]] = match[2]
+    return found
+
+
+def fresh_facts(vm):
+    """A whole round of the witness that began after now: it speaks every 10 seconds."""
+    seen = {facts(vm).get('uptime')}
+    deadline = time.monotonic() + 90
+    while len(seen) < 3 and time.monotonic() < deadline:
+        time.sleep(2)
+        seen.add(facts(vm).get('uptime'))
+    return facts(vm)
+
+
+def guest_status(vm):
+    _, report = status(vm)
+    return next((g for g in (report or {}).get('guests', ()) if g['name'] == 'vnf0'), None)
+
+
+def row(guest, name):
+    return next((s for s in guest['settings'] if s['name'] == name), None)
+
+
+def wait_verified(vm, t, seconds):
+    start = time.monotonic()
+    expect_exit(t, vm.run(f'latencyctl verify --wait {seconds}', timeout=seconds + 60), 0)
+    return time.monotonic() - start
+
+
+def threads(vm):
+    """{tid: (name, CPUs, policy, priority)} of the guest's QEMU, from the host's /proc."""
+    pid = vm.read(QEMU_PID)
+    text = vm.out(f'cd /proc/{pid}/task && for t in *; do echo "$t|$(cat $t/comm)|'
+                  'grep Cpus_allowed_list $t/status | cut -f2|$(chrt -p $t | sed -n s/.*:.//p | tr \'\\n\' \' \')"; done'
+                  .replace('grep Cpus_allowed_list $t/status | cut -f2',
+                           '$(grep Cpus_allowed_list $t/status | cut -f2)'))
+    found = {}
+    for line in text.splitlines():
+        tid, name, cpus, sched = line.split('|')
+        policy, priority = sched.split()[:2]
+        found[int(tid)] = (name, cpus, policy, int(priority))
+    return found
+
+
+@lab_test('host and guest: untuned to verified for both from one apply --reboot, then measured in '
+          'the guest', 'nested-verified', timeout=900)
+def both_verified(vm, t):
+    log = json.loads(vm.read(nested.APPLY_LOG))
+    t.note(f'apply --reboot until the host was back: {log["reboot_s"]:.0f} s; until host and guest '
+           f'were verified: {log["verified_s"]:.0f} s more')
+    expect_exit(t, vm.run('latencyctl verify --wait 120', timeout=180), 0)
+    seen = fresh_facts(vm)
+    # The guest's kernel, in the words of its own witness.
+    t.equal(seen.get('isolated'), '1', 'isolated in the guest')
+    t.equal(seen.get('nohz_full'), '1', 'nohz_full in the guest')
+    t.check('PREEMPT_RT' in seen.get('version', ''), seen.get('version'))
+    t.equal(seen.get('watchdog'), '0', 'watchdog in the guest')
+    t.equal(seen.get('rt_runtime'), '-1', 'sched_rt_runtime_us in the guest')
+    t.equal(seen.get('timer_migration'), '0', 'timer_migration in the guest')
+    # The host, by its /proc.
+    for _, (name, cpus, policy, priority) in threads(vm).items():
+        match = re.match(r'CPU (\d)/KVM', name)
+        if match:
+            t.equal((cpus, policy, priority), (str(2 + int(match[1])), 'SCHED_FIFO', 1), name)
+        else:
+            t.check(set(cpus.replace('-', ',').split(',')) <= {'0', '1'}, f'{name} on CPUs {cpus}')
+    maps = vm.out(f'grep -w huge /proc/{vm.read(QEMU_PID)}/numa_maps')
+    t.check('N1=1' in maps and 'kernelpagesize_kB=1048576' in maps, maps)
+    t.equal(vm.read('/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/free_hugepages'),
+            '0', 'free 1 GiB pages on node 1')
+
+
+@lab_test('host and guest: measure runs cyclictest on the guest\'s isolated CPU and reports',
+          'nested-verified', timeout=600)
+def measured(vm, t):
+    expect_exit(t, vm.run('latencyctl verify --wait 120', timeout=180), 0)
+    result = vm.run('latencyctl measure --json', timeout=300)
+    t.check(result.status in (3, 1), f'a smoke run never passes\n{result}')
+    run = json.loads(result.out)
+    t.equal(run['on'], 'guest/vnf0', 'measured on')
+    thread = run['cells'][0]['threads'][0]
+    t.equal([x['cpu'] for x in run['cells'][0]['threads']], [1], 'CPUs in the result')
+    t.check(thread['cycles'] > 0, 'no cycles')
+    t.note(f'{run["verdict"]}: {run["sentence"]}')
+    expect_exit(t, vm.run('latencyctl report'), 0)
+    page = vm.out(f'cat /var/lib/latencyd/runs/{run["id"]}/report.html')
+    t.check('<svg' in page and 'guest/vnf0' in page, 'the page lacks its histogram')
+
+
+def drifted_then_mended(vm, t, name, do):
+    """@do perturbs; the row must say so, and apply must mend it."""
+    expect_exit(t, vm.run('systemctl stop latencyd; latencyctl verify --wait 120', timeout=180), 0)
+    do()
+    t.equal(row(guest_status(vm), name)['verdict'], 'drifted', f'{name} after the perturbation')
+    vm.run('latencyctl apply', timeout=240)
+    t.equal(row(guest_status(vm), name)['verdict'], 'converged', f'{name} after apply')
+
+
+def vcpu(vm, number):
+    return next(tid for tid, (name, *_) in threads(vm).items() if name == f'CPU {number}/KVM')
+
+
+@lab_test('host and guest: a vCPU that was unpinned is named and pinned again', 'nested-verified',
+          timeout=600)
+def unpinned(vm, t):
+    drifted_then_mended(vm, t, 'guest_vcpus',
+                        lambda: vm.out(f'taskset -pc 0-1 {vcpu(vm, 1)}'))
+    t.equal(threads(vm)[vcpu(vm, 1)][1], '3', 'CPUs of vCPU 1')
+
+
+@lab_test('host and guest: a vCPU whose policy was changed is named and mended', 'nested-verified',
+          timeout=600)
+def policy_changed(vm, t):
+    drifted_then_mended(vm, t, 'guest_vcpus', lambda: vm.out(f'chrt -o -p 0 {vcpu(vm, 0)}'))
+    t.equal(threads(vm)[vcpu(vm, 0)][2:], ('SCHED_FIFO', 1), 'policy of vCPU 0')
+
+
+@lab_test('host and guest: a guest whose QEMU was killed is noticed and started again',
+          'nested-verified', timeout=900)
+def killed(vm, t):
+    expect_exit(t, vm.run('latencyctl verify --wait 120', timeout=180), 0)
+    old = vm.read(QEMU_PID)
+    vm.run('systemctl stop latencyd')
+    vm.out(f'kill -9 {old}; sleep 1')
+    guest = guest_status(vm)
+    t.equal(row(guest, 'guest_launch')['verdict'], 'drifted', 'guest_launch')
+    t.check(guest['verdict'] != 'verified', guest['verdict'])
+    vm.run('systemctl start latencyd')
+    seconds = wait_verified(vm, t, 400)
+    t.note(f'verified again {seconds:.0f} s after its QEMU was killed')
+    t.check(vm.read(QEMU_PID) != old, 'the same pid')
+
+
+@lab_test('host and guest: garbage in the channel makes the guest unknown and nothing else',
+          'nested-verified', timeout=600)
+def garbage(vm, t):
+    expect_exit(t, vm.run('systemctl stop latencyd; latencyctl verify --wait 120', timeout=180), 0)
+    vm.put("""import os, socket, sys
+path = '/run/latencyd/guests/vnf0/agent.sock'
+os.rename(path, path + '.real')
+s = socket.socket(socket.AF_UNIX); s.bind(path); s.listen(8)
+while True:
+    c, _ = s.accept()
+    try:
+        c.sendall(os.urandom(1 << 20)); c.close()
+    except OSError:
+        pass
+""", '/run/garbage.py')
+    if vm.run('command -v python3').status != 0 or \
+            vm.run('test -S /run/latencyd/guests/vnf0/agent.sock').status != 0:
+        from labvm.runner import Skip
+        raise Skip('no python3, or no virtio-serial channel, in this VM')
+    vm.run('(python3 /run/garbage.py </dev/null >/dev/null 2>&1 &) ; sleep 2')
+    guest = guest_status(vm)
+    _, report = status(vm)
+    t.equal(guest['verdict'], 'unknown', 'the guest')
+    t.equal(row(guest, 'guest_vcpus')['verdict'], 'converged', 'what the host sees itself')
+    t.equal(report['verdict'], 'verified', 'the host')
