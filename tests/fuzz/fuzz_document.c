@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdint.h>
 
-#include "state/desired.h"
+#include "state/guest.h"
 #include "state/observed.h"
 #include "state/settings.h"
 
@@ -17,13 +17,32 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* What a guest is given must be a document of the same digest to it. */
+static void check_guest(const struct desired_guest *g)
+{
+	_cleanup_desired_ struct desired inner = { 0 };
+	struct error e = { 0 };
+
+	REQUIRE(g->name && g->n_vcpus && !g->state == !g->document);
+	if (!g->document)
+		return;
+	REQUIRE(!document_parse("guest", g->document, strlen(g->document), &inner, &e));
+	REQUIRE(inner.role == ROLE_GUEST && streq(inner.digest, g->digest));
+	for (size_t i = 0; i < n_settings; i++)
+		REQUIRE(!inner.values[i] == !g->state->values[i]);
+}
+
 static void check_accepted(const struct desired *d)
 {
-	REQUIRE(d->isolated_auto || !cpuset_empty(&d->isolated));
+	REQUIRE(d->isolated_auto || !cpuset_empty(&d->isolated) || d->no_machine ||
+		d->role == ROLE_GUEST);
+	REQUIRE(!d->no_machine || d->n_guests);
 	REQUIRE(d->allow_cpu0 || !cpuset_has(&d->isolated, 0));
 	REQUIRE(cpuset_empty(&d->housekeeping));
 	REQUIRE(strlen(d->digest) == 16 && streq(d->source, "fuzz"));
 	REQUIRE(d->measure.profile && d->measure.duration_s && d->measure.interval_us);
+	for (size_t i = 0; i < d->n_guests; i++)
+		check_guest(&d->guests[i]);
 	for (size_t i = 0; i < SETTINGS_MAX; i++)
 		REQUIRE(!d->values[i] || (i < n_settings && d->marks[i].line));
 }
@@ -55,7 +74,8 @@ static void check_resolved(struct desired *d)
 	r = desired_resolve(d, &o, &e);
 	REQUIRE(r == 0 || (r == -EINVAL && e.what && e.what[0]));
 	if (r == 0) {
-		REQUIRE(!cpuset_empty(&d->isolated) && !cpuset_empty(&d->housekeeping));
+		REQUIRE(!cpuset_empty(&d->isolated) || d->no_machine || d->role == ROLE_GUEST);
+		REQUIRE(!cpuset_empty(&d->housekeeping));
 		REQUIRE(!cpuset_intersects(&d->isolated, &d->housekeeping));
 		REQUIRE(cpuset_subset(&d->isolated, &o.possible));
 	}

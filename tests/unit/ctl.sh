@@ -40,7 +40,7 @@ check "stock machine in JSON: every setting of the document drifted, with eviden
 	json_holds 'd["verdict"] == "drifted" and all(s["verdict"] == "drifted" and (s["evidence"] or s["items"]) for s in d["settings"] if s["verdict"] != "unmanaged") and len(d["settings"]) >= 14' \
 	"$ctl" --root "$work/vm" --json status
 check "status in JSON has the documented keys" \
-	json_holds 'list(d) == ["version", "machine", "verdict", "generation", "document", "kernel", "cpus", "settings", "guests"] and list(d["settings"][0]) == ["name", "verdict", "severity", "want", "live", "next_boot", "reason", "since", "changed_by", "evidence", "items"]' \
+	json_holds 'list(d) == ["version", "machine", "verdict", "generation", "document", "document_digest", "boot_id", "kernel", "cpus", "settings", "guests"] and list(d["settings"][0]) == ["name", "verdict", "severity", "want", "live", "next_boot", "reason", "since", "changed_by", "evidence", "items"]' \
 	"$ctl" --root "$work/vm" --json status
 check "plan of a stock machine has steps and ends in the reboot" \
 	json_holds 'd["needs_reboot"] and d["steps"][-1]["kind"] == "reboot" and all(s["disruption"] for s in d["steps"])' \

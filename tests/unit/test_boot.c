@@ -22,7 +22,7 @@ static int execute(void)
 	int r;
 
 	n_outcomes = fake_plan_now()->n_steps;
-	r = plan_execute(fake_plan_now(), NULL, NULL, &outcomes, &e);
+	r = plan_execute(fake_plan_now(), NULL, NULL, NULL, &outcomes, &e);
 	if (r < 0)
 		print_message("%s\n", e.what);
 	return r;

@@ -43,6 +43,22 @@ static void each_disruptive_class_needs_its_own_consent(void **state)
 	assert_false(step_consented(&guest, 0));
 }
 
+static void a_running_guest_is_restarted_only_with_consent(void **state)
+{
+	struct step stop = { .kind = STEP_GUEST_STOP, .disruption = DISRUPTION_GUEST_RESTART };
+	struct step again = { .kind = STEP_GUEST_LAUNCH, .disruption = DISRUPTION_GUEST_RESTART };
+	struct step first = { .kind = STEP_GUEST_LAUNCH, .disruption = DISRUPTION_NONE };
+	struct step document = { .kind = STEP_GUEST_DOCUMENT, .disruption = DISRUPTION_NONE };
+
+	(void)state;
+	assert_true(step_consented(&first, 0));
+	assert_true(step_consented(&document, 0));
+	assert_false(step_consented(&stop, 1U << DISRUPTION_REBOOT));
+	assert_false(step_consented(&again, 1U << DISRUPTION_REBOOT));
+	assert_true(step_consented(&stop, 1U << DISRUPTION_GUEST_RESTART));
+	assert_true(step_consented(&again, 1U << DISRUPTION_GUEST_RESTART));
+}
+
 static void reboot_is_never_a_step_of_the_engine(void **state)
 {
 	struct step reboot = { .kind = STEP_REBOOT, .disruption = DISRUPTION_REBOOT };
@@ -91,6 +107,7 @@ int main(void)
 		cmocka_unit_test(harmless_steps_need_no_consent),
 		cmocka_unit_test(service_the_document_wants_stopped_is_consented),
 		cmocka_unit_test(each_disruptive_class_needs_its_own_consent),
+		cmocka_unit_test(a_running_guest_is_restarted_only_with_consent),
 		cmocka_unit_test(reboot_is_never_a_step_of_the_engine),
 		cmocka_unit_test(plans_are_the_same_when_target_and_values_are),
 		cmocka_unit_test(reboot_alone_is_nothing_to_execute_and_is_of_use),

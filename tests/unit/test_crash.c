@@ -37,7 +37,7 @@ static int execute(void)
 
 	if (lock < 0)
 		return lock;
-	r = plan_execute(fake_plan_now(), NULL, NULL, &outcomes, NULL);
+	r = plan_execute(fake_plan_now(), NULL, NULL, NULL, &outcomes, NULL);
 	if (r >= 0)
 		outcomes_free(outcomes, fake_plan_now()->n_steps);
 	close(lock);

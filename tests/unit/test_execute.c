@@ -20,7 +20,7 @@ static int execute(void)
 	int r;
 
 	n_outcomes = fake_plan_now()->n_steps;
-	r = plan_execute(fake_plan_now(), NULL, NULL, &outcomes, &e);
+	r = plan_execute(fake_plan_now(), NULL, NULL, NULL, &outcomes, &e);
 	if (r < 0)
 		print_message("%s\n", e.what);
 	for (size_t i = 0; r > 0 && i < n_outcomes; i++)
@@ -319,10 +319,87 @@ static void damaged_originals_stop_everything(void **state)
 	fake_write("/var/lib/latencyd/originals.json", "{\"version\": 1, \"orig");
 	fake_write(FAKE_WATCHDOG, "1\n");
 	fake_step(STEP_KERNEL_FILE, "watchdogs", FAKE_WATCHDOG, "0");
-	assert_int_equal(plan_execute(fake_plan_now(), NULL, NULL, &outcomes, &e), -EBADMSG);
+	assert_int_equal(plan_execute(fake_plan_now(), NULL, NULL, NULL, &outcomes, &e), -EBADMSG);
 	assert_non_null(strstr(e.what, "originals.json is damaged"));
 	fake_expect(FAKE_WATCHDOG, "1\n");
 	fake_expect("/var/lib/latencyd/originals.json", "{\"version\": 1, \"orig");
+}
+
+static void guests_thread_is_set_and_no_original_kept(void **state)
+{
+	struct step *s;
+
+	(void)state;
+	thread(30, "CPU 0/TCG");
+	s = thread_step(30, "CPU 0/TCG");
+	s->transient = true;
+	assert_int_equal(execute(), 0);
+	assert_int_equal(outcomes[0].result, STEP_DONE);
+	drop();
+	assert_int_equal(originals_exist(NULL), 0);
+}
+
+static void guests_thread_outside_of_its_cpus_is_no_bound_thread(void **state)
+{
+	struct step *s;
+
+	(void)state;
+	thread(31, "CPU 0/TCG");
+	s = fake_step(STEP_THREAD, "guest_vcpus", "guest a vCPU 0", "2");
+	s->number = 31;
+	s->name = "CPU 0/TCG";
+	s->set_affinity = s->transient = true;
+	fake_fault("affinity", EINVAL, 1);
+	(void)execute();
+	assert_int_equal(outcomes[0].error.code, -EINVAL);
+	assert_non_null(strstr(outcomes[0].error.what, "may not run on CPUs 2"));
+	drop();
+}
+
+static unsigned n_guest_steps;
+
+static int fake_guests(const struct step *s, struct error *e)
+{
+	n_guest_steps++;
+	switch (s->kind) {
+	case STEP_FORWARD:
+		return 0;
+	case STEP_GUEST_LAUNCH:
+		return error_set(e, -EIO, "QEMU said no");
+	default:
+		return 1;
+	}
+}
+
+static void guests_steps_go_to_who_knows_guests(void **state)
+{
+	static const struct {
+		enum step_kind kind;
+		enum step_result result;
+	} expected[] = {
+		{ STEP_FORWARD, STEP_UNCHANGED },
+		{ STEP_GUEST_STOP, STEP_DONE },
+		{ STEP_GUEST_LAUNCH, STEP_FAILED }, /* never "refused": no kernel spoke */
+		{ STEP_GUEST_DOCUMENT, STEP_DONE },
+	};
+	_cleanup_error_ struct error e = { 0 };
+
+	(void)state;
+	n_guest_steps = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++)
+		fake_step(expected[i].kind, NULL, "a", NULL);
+	assert_int_equal(plan_execute(fake_plan_now(), fake_guests, NULL, NULL, &outcomes, &e), 1);
+	n_outcomes = ARRAY_SIZE(expected);
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++)
+		assert_int_equal(outcomes[i].result, expected[i].result);
+	assert_string_equal(outcomes[2].error.what, "QEMU said no");
+	assert_int_equal(n_guest_steps, ARRAY_SIZE(expected));
+	drop();
+	/* and without it they are left alone */
+	assert_int_equal(execute(), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++)
+		assert_int_equal(outcomes[i].result, STEP_SKIPPED);
+	drop();
 }
 
 static size_t before_calls, after_calls;
@@ -345,7 +422,8 @@ static void progress_is_told_before_and_after(void **state)
 	fake_step(STEP_KERNEL_FILE, "watchdogs", FAKE_WATCHDOG, "0");
 	fake_step(STEP_REBOOT, NULL, "this machine", NULL);
 	before_calls = after_calls = 0;
-	assert_int_equal(plan_execute(fake_plan_now(), count, &before_calls, &outcomes, NULL), 0);
+	assert_int_equal(plan_execute(fake_plan_now(), NULL, count, &before_calls, &outcomes, NULL),
+			 0);
 	assert_int_equal(before_calls, 2);
 	assert_int_equal(after_calls, 2);
 	assert_int_equal(outcomes[1].result, STEP_SKIPPED);
@@ -409,6 +487,9 @@ int main(void)
 		TEST(package_is_installed_with_its_new_dependencies_kept),
 		TEST(failing_package_says_what_apt_said),
 		TEST(damaged_originals_stop_everything),
+		TEST(guests_thread_is_set_and_no_original_kept),
+		TEST(guests_thread_outside_of_its_cpus_is_no_bound_thread),
+		TEST(guests_steps_go_to_who_knows_guests),
 		TEST(progress_is_told_before_and_after),
 		TEST(second_lock_is_refused_with_the_holders_pid),
 		TEST(lock_of_a_dead_holders_child_is_waited_for),

@@ -125,7 +125,7 @@ static int execute(const char *want, enum step_result *ret, struct error *ret_er
 
 	fake_plan();
 	fake_step(STEP_IRQBALANCE, "irq_affinity", "irqbalance", want);
-	r = plan_execute(fake_plan_now(), NULL, NULL, &outcomes, NULL);
+	r = plan_execute(fake_plan_now(), NULL, NULL, NULL, &outcomes, NULL);
 	assert_true(r >= 0);
 	*ret = outcomes[0].result;
 	error_move(ret_error, &outcomes[0].error);

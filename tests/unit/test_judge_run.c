@@ -12,6 +12,7 @@ struct setup {
 	struct desired_measure measure;
 	struct cpuset asked;
 	struct cyclictest_result result;
+	struct segment_input seg;
 	struct run_input in;
 	struct error error;
 	struct run_judgement j;
@@ -28,27 +29,28 @@ static void setup(struct setup *s, const char *name, const char *asked, unsigned
 			     .profile = "standard",
 			     .duration_s = duration_s,
 			     .interval_us = interval_us,
-			     .max_min_latency_us = -1,
-			     .max_avg_latency_us = -1,
-			     .max_max_latency_us = 40,
 			     .action = SLA_ASSERT },
-		.in = { .duration_s = duration_s,
-			.histogram_us = 1000,
-			.output = "",
-			.elapsed_ms = (uint64_t)duration_s * 1000 + 300 },
+		.seg = { .duration_s = duration_s,
+			 .output = "",
+			 .elapsed_ms = (uint64_t)duration_s * 1000 + 300 },
+		.in = { .duration_s = duration_s, .histogram_us = 1000, .n_segments = 1 },
 	};
+	for (size_t i = 0; i < _SLA_KEY_MAX; i++)
+		s->measure.limits[i] = -1;
+	s->measure.limits[SLA_MAX] = 40;
 	assert_int_equal(cpuset_parse_list(asked, 0, &s->asked), 0);
 	s->in.measure = &s->measure;
 	s->in.asked = &s->asked;
+	s->in.segments = &s->seg;
 	if (!name)
 		return;
 	if (streq(name, "sigint.json") || streq(name, "break.json"))
 		s->in.histogram_us = 100; /* they were recorded with -h 100 */
 	text = fixture(name, &size);
 	if (cyclictest_parse(text, size, &s->result, &s->error) == 0)
-		s->in.result = &s->result;
+		s->seg.result = &s->result;
 	else
-		s->in.result_error = s->error.what;
+		s->seg.result_error = s->error.what;
 }
 
 static void judge(struct setup *s)
@@ -128,7 +130,7 @@ static void every_trap_is_never_a_pass(void **state)
 
 		setup(&s, traps[i].file, traps[i].asked, traps[i].duration_s, traps[i].interval_us);
 		/* a limit that nothing exceeds: only the trap itself may prevent the PASS */
-		s.measure.max_max_latency_us = 1000000;
+		s.measure.limits[SLA_MAX] = 1000000;
 		s.measure.profile = traps[i].reason == REASON_SHORT ? "smoke" : "standard";
 		assert_verdict(&s, RUN_INCONCLUSIVE, traps[i].reason);
 		assert_true(s.j.bound_per_hour < 0 || traps[i].reason == REASON_SHORT);
@@ -155,8 +157,8 @@ static void usage_with_exit_status_0_is_an_error(void **state)
 
 	(void)state;
 	setup(&s, NULL, "2-3", 3600, 1000);
-	s.in.output = usage;
-	s.in.wait_status = EXITED(0);
+	s.seg.output = usage;
+	s.seg.wait_status = EXITED(0);
 	assert_verdict(&s, RUN_ERROR, REASON_TOOL_ERROR);
 	assert_non_null(strstr(s.j.sentence, "usage"));
 	teardown(&s);
@@ -169,17 +171,17 @@ static void no_result_is_an_error_unless_a_signal_lost_it(void **state)
 	(void)state;
 	setup(&s, NULL, "2-3", 3600, 1000);
 	assert_verdict(&s, RUN_ERROR, REASON_TOOL_ERROR);
-	s.in.wait_status = EXITED(1);
-	s.in.output = "# started\nFATAL: could not set the affinity\n\n";
+	s.seg.wait_status = EXITED(1);
+	s.seg.output = "# started\nFATAL: could not set the affinity\n\n";
 	assert_verdict(&s, RUN_ERROR, REASON_TOOL_ERROR);
 	assert_non_null(strstr(s.j.sentence, "exit status 1: FATAL: could not set the affinity. "));
-	s.in.output = "";
-	s.in.wait_status = SIGKILL;
+	s.seg.output = "";
+	s.seg.wait_status = SIGKILL;
 	assert_verdict(&s, RUN_INCONCLUSIVE, REASON_TOOL_ERROR);
 	assert_non_null(strstr(s.j.sentence, "signal 9"));
-	s.in.timed_out = true;
+	s.seg.timed_out = true;
 	assert_verdict(&s, RUN_INCONCLUSIVE, REASON_TOOL_ERROR);
-	s.in.not_started = "cyclictest is not installed";
+	s.seg.not_started = "cyclictest is not installed";
 	assert_verdict(&s, RUN_ERROR, REASON_TOOL_ERROR);
 	assert_non_null(strstr(s.j.sentence, "is not installed"));
 	teardown(&s);
@@ -191,11 +193,11 @@ static void bad_exit_with_a_good_result_does_not_pass(void **state)
 
 	(void)state;
 	setup(&s, "clean.json", "2-3", 3600, 1000);
-	s.in.wait_status = EXITED(1);
+	s.seg.wait_status = EXITED(1);
 	assert_verdict(&s, RUN_INCONCLUSIVE, REASON_TOOL_ERROR);
-	s.in.wait_status = SIGTERM;
+	s.seg.wait_status = SIGTERM;
 	assert_verdict(&s, RUN_INCONCLUSIVE, REASON_TOOL_ERROR);
-	s.in.wait_status = 0;
+	s.seg.wait_status = 0;
 	s.result.return_code = 1;
 	assert_verdict(&s, RUN_INCONCLUSIVE, REASON_TOOL_ERROR);
 	teardown(&s);
@@ -208,7 +210,7 @@ static void break_text_does_not_pass(void **state)
 
 	(void)state;
 	setup(&s, "clean.json", "2-3", 3600, 1000);
-	s.in.output = brk;
+	s.seg.output = brk;
 	assert_verdict(&s, RUN_INCONCLUSIVE, REASON_BREAK_HIT);
 	teardown(&s);
 }
@@ -244,7 +246,7 @@ static void rt_throttling_prevents_a_pass_but_excuses_nothing(void **state)
 	setup(&s, "clean.json", "2-3", 3600, 1000);
 	s.in.rt_throttled = true;
 	assert_verdict(&s, RUN_INCONCLUSIVE, REASON_THROTTLED_RT);
-	s.measure.max_max_latency_us = 20;
+	s.measure.limits[SLA_MAX] = 20;
 	assert_verdict(&s, RUN_FAIL, REASON_THROTTLED_RT);
 	teardown(&s);
 }
@@ -255,7 +257,7 @@ static void nothing_declared_is_no_verdict(void **state)
 
 	(void)state;
 	setup(&s, "clean.json", "2-3", 3600, 1000);
-	s.measure.max_max_latency_us = -1;
+	s.measure.limits[SLA_MAX] = -1;
 	assert_verdict(&s, RUN_INCONCLUSIVE, REASON_NO_SLA);
 	teardown(&s);
 }
@@ -284,11 +286,11 @@ static void value_equal_to_the_limit_is_within_it(void **state)
 
 	(void)state;
 	setup(&s, "clean.json", "2-3", 3600, 1000);
-	s.measure.max_max_latency_us = 23;
+	s.measure.limits[SLA_MAX] = 23;
 	assert_verdict(&s, RUN_PASS, _REASON_MAX);
-	s.measure.max_max_latency_us = 22;
+	s.measure.limits[SLA_MAX] = 22;
 	assert_verdict(&s, RUN_FAIL, REASON_SLA_EXCEEDED);
-	s.measure.max_max_latency_us = 0;
+	s.measure.limits[SLA_MAX] = 0;
 	assert_verdict(&s, RUN_FAIL, REASON_SLA_EXCEEDED);
 	teardown(&s);
 }
@@ -311,15 +313,15 @@ static void average_and_minimum_fail_only_over_a_whole_run(void **state)
 
 	(void)state;
 	setup(&s, "clean.json", "2-3", 3600, 1000);
-	s.measure.max_avg_latency_us = 3;
+	s.measure.limits[SLA_AVG] = 3;
 	assert_verdict(&s, RUN_FAIL, REASON_SLA_EXCEEDED);
 	assert_non_null(strstr(s.j.sentence, "average latency is 3.17 us"));
-	s.in.elapsed_ms = 1000000;
+	s.seg.elapsed_ms = 1000000;
 	assert_verdict(&s, RUN_INCONCLUSIVE, REASON_TRUNCATED);
-	s.measure.max_avg_latency_us = -1;
-	s.measure.max_min_latency_us = 1;
+	s.measure.limits[SLA_AVG] = -1;
+	s.measure.limits[SLA_MIN] = 1;
 	assert_verdict(&s, RUN_INCONCLUSIVE, REASON_TRUNCATED);
-	s.in.elapsed_ms = 3600000;
+	s.seg.elapsed_ms = 3600000;
 	assert_verdict(&s, RUN_FAIL, REASON_SLA_EXCEEDED);
 	teardown(&s);
 }
@@ -332,7 +334,7 @@ static void monitored_limits_warn_instead_of_failing(void **state)
 	setup(&s, "exceeded_on_last_cpu.json", "2-3", 3600, 1000);
 	s.measure.action = SLA_MONITOR;
 	assert_verdict(&s, RUN_WARN, REASON_SLA_EXCEEDED);
-	s.measure.max_max_latency_us = 100;
+	s.measure.limits[SLA_MAX] = 100;
 	assert_verdict(&s, RUN_PASS, _REASON_MAX);
 	teardown(&s);
 }
@@ -417,6 +419,120 @@ static void percentiles_need_ten_samples_beyond_them(void **state)
 	teardown(&s);
 }
 
+static void segments_are_judged_as_one(void **state)
+{
+	struct setup s;
+	struct segment_input two[2];
+
+	(void)state;
+	setup(&s, "clean.json", "2-3", 3600, 1000);
+	two[0] = two[1] = s.seg;
+	s.in.segments = two;
+	s.in.n_segments = 2;
+	s.in.duration_s = 7200;
+	assert_verdict(&s, RUN_PASS, _REASON_MAX);
+	assert_int_equal(s.j.n_threads, 2);
+	assert_int_equal(s.j.threads[1].expected_cycles, 7200000);
+	assert_int_equal(s.j.threads[1].merged.cycles, 7200000);
+	assert_int_equal(s.j.threads[1].merged.max_us, 23);
+	assert_int_equal(s.j.threads[1].merged.n_buckets, s.result.threads[1].n_buckets);
+	assert_true(s.j.threads[1].merged.avg_us > 3 && s.j.threads[1].merged.avg_us < 4);
+	assert_true(s.j.bound_per_hour > 1.499 && s.j.bound_per_hour < 1.501);
+	s.in.duration_s = 10800; /* a third one was not begun */
+	assert_verdict(&s, RUN_INCONCLUSIVE, REASON_TRUNCATED);
+	two[1] = (struct segment_input){ .duration_s = 3600,
+					 .unreachable = "silence",
+					 .output = "" };
+	s.in.duration_s = 7200;
+	assert_verdict(&s, RUN_INCONCLUSIVE, REASON_GUEST_UNREACHABLE);
+	s.measure.limits[SLA_MAX] = 10; /* seen is seen */
+	assert_verdict(&s, RUN_FAIL, REASON_GUEST_UNREACHABLE);
+	s.in.n_segments = 0;
+	assert_verdict(&s, RUN_INCONCLUSIVE, REASON_TRUNCATED);
+	teardown(&s);
+}
+
+static void load_that_died_prevents_a_pass_but_excuses_nothing(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	setup(&s, "clean.json", "2-3", 3600, 1000);
+	s.seg.load_trouble = "stress-ng died after 3 s";
+	assert_verdict(&s, RUN_INCONCLUSIVE, REASON_LOAD_DIED);
+	assert_non_null(strstr(s.j.sentence, "died after 3 s"));
+	s.measure.limits[SLA_MAX] = 20;
+	assert_verdict(&s, RUN_FAIL, REASON_LOAD_DIED);
+	teardown(&s);
+}
+
+static void declared_overflow_missed_ratio_and_percentiles_are_limits(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	setup(&s, "overflow.json", "0-1", 2, 1000);
+	s.measure.limits[SLA_MAX] = 1000000;
+	s.measure.limits[SLA_OVERFLOW] = 1000000;
+	judge(&s);
+	assert_null(s.j.reasons[REASON_OVERFLOW]);
+	s.measure.limits[SLA_OVERFLOW] = 0;
+	assert_verdict(&s, RUN_FAIL, REASON_SLA_EXCEEDED);
+	teardown(&s);
+	setup(&s, "clean.json", "2-3", 3600, 1000);
+	s.measure.limits[SLA_P99] = 3;
+	assert_verdict(&s, RUN_FAIL, REASON_SLA_EXCEEDED);
+	assert_non_null(strstr(s.j.sentence, "latency at p99 is 4 us on CPU"));
+	s.measure.limits[SLA_P99] = 4;
+	assert_verdict(&s, RUN_PASS, _REASON_MAX);
+	s.measure.limits[SLA_P999999] = 1000; /* needs 10,000,000 samples */
+	assert_verdict(&s, RUN_INCONCLUSIVE, REASON_TOO_FEW_SAMPLES);
+	teardown(&s);
+	setup(&s, "missed_periods.json", "2-3", 5, 200);
+	s.measure.limits[SLA_MAX] = 1000000;
+	s.measure.limits[SLA_MISSED_RATIO] = 900000;
+	judge(&s);
+	assert_null(s.j.reasons[REASON_MISSED_PERIODS]);
+	teardown(&s);
+}
+
+static void late_wakeups_stand_for_those_they_hid(void **state)
+{
+	struct latency_bucket buckets[] = { { 5, 900 }, { 1000, 100 } };
+	struct cyclictest_thread thread = { .cpu = 2,
+					    .cycles = 1000,
+					    .min_us = 5,
+					    .max_us = 1000,
+					    .avg_us = 104.5,
+					    .has_histogram = true,
+					    .buckets = buckets,
+					    .n_buckets = 2 };
+	struct cyclictest_result result = { .threads = &thread, .n_threads = 1 };
+	struct setup s;
+
+	(void)state;
+	setup(&s, NULL, "2", 1, 200);
+	s.in.histogram_us = 2000;
+	s.seg.result = &result;
+	judge(&s);
+	/* 100 of 1000 are late; with the 4 that each hid (800, 600, 400, 200 us), 500 of 1400 */
+	assert_int_equal(s.j.threads[0].percentile_us[0], 5);
+	assert_int_equal(s.j.threads[0].corrected_us[0], 5);
+	assert_int_equal(s.j.threads[0].percentile_us[1], 1000);
+	assert_int_equal(s.j.threads[0].corrected_us[1], 1000);
+	buckets[0].count = 500;
+	thread.cycles = 600;
+	judge(&s);
+	assert_int_equal(s.j.threads[0].percentile_us[0], 5);
+	assert_int_equal(s.j.threads[0].corrected_us[0], 5);
+	buckets[0].count = 300;
+	thread.cycles = 400;
+	judge(&s); /* 300 of 800 are in time */
+	assert_int_equal(s.j.threads[0].percentile_us[0], 5);
+	assert_int_equal(s.j.threads[0].corrected_us[0], 200);
+	teardown(&s);
+}
+
 static void exit_codes_are_those_of_the_contract(void **state)
 {
 	(void)state;
@@ -450,6 +566,10 @@ int main(void)
 		cmocka_unit_test(more_cycles_than_fit_are_another_run),
 		cmocka_unit_test(one_missed_period_in_a_thousand_is_accepted),
 		cmocka_unit_test(percentiles_need_ten_samples_beyond_them),
+		cmocka_unit_test(segments_are_judged_as_one),
+		cmocka_unit_test(load_that_died_prevents_a_pass_but_excuses_nothing),
+		cmocka_unit_test(declared_overflow_missed_ratio_and_percentiles_are_limits),
+		cmocka_unit_test(late_wakeups_stand_for_those_they_hid),
 		cmocka_unit_test(exit_codes_are_those_of_the_contract),
 	};
 

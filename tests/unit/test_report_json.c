@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "state/guest.h"
 #include "state/settings.h"
 
 static const struct fact release = { .state = FACT_KNOWN, .text = "6.1.0-56-rt-amd64" };
@@ -19,11 +20,12 @@ static const struct fact version = { .state = FACT_KNOWN, .text = "#1 SMP PREEMP
 
 static void make_machine(struct desired *d, struct observed *o)
 {
-	*d = (struct desired){ .source = "/etc/latencyd/latencyd.yaml" };
+	*d = (struct desired){ .source = "/etc/latencyd/latencyd.yaml", .digest = (char *)"00ff" };
 	assert_int_equal(cpuset_add_range(&d->isolated, 2, 7), 0);
 	assert_int_equal(cpuset_add_range(&d->housekeeping, 0, 1), 0);
 	*o = (struct observed){
 		.kernel_release = release,
+		.boot_id = { .state = FACT_KNOWN, .text = "11-22" },
 		.kernel_version = version,
 		.cmdline = { .state = FACT_KNOWN, .text = "root=/dev/vda1 \"quoted\"" },
 		.cpu_possible = { .state = FACT_KNOWN, .text = "0-7" },
@@ -109,7 +111,8 @@ static void status_has_exactly_the_documented_shape(void **state)
 	assert_string_equal(
 		text,
 		"{\"version\":1,\"machine\":\"host\",\"verdict\":\"drifted\",\"generation\":7,"
-		"\"document\":\"/etc/latencyd/latencyd.yaml\","
+		"\"document\":\"/etc/latencyd/latencyd.yaml\",\"document_digest\":\"00ff\","
+		"\"boot_id\":\"11-22\","
 		"\"kernel\":{\"release\":\"6.1.0-56-rt-amd64\",\"preemption\":\"rt\","
 		"\"cmdline\":\"root=/dev/vda1 \\\"quoted\\\"\"},"
 		"\"cpus\":{\"possible\":\"0-7\",\"present\":\"0-7\",\"online\":null,"
@@ -130,6 +133,59 @@ static void status_has_exactly_the_documented_shape(void **state)
 		"\"since\":null,\"changed_by\":null,\"evidence\":[],\"items\":[]}],"
 		"\"guests\":[]}");
 	free_machine(&d, &o);
+}
+
+static void a_guest_is_an_object_of_its_own(void **state)
+{
+	struct desired_guest wanted = { .name = "vnf0", .origin = GUEST_ADOPT };
+	struct setting_verdict v = { .setting = guest_settings[0], .live = "does not run" };
+	struct guest_report guest = {
+		.name = "vnf0",
+		.verdict = MACHINE_UNKNOWN,
+		.settings = &v,
+		.n_settings = 1,
+		.boot_id = "33-44",
+	};
+	struct desired d = { .role = ROLE_GUEST, .guests = &wanted, .n_guests = 1 };
+	struct report r = { .guests = &guest, .n_guests = 1 };
+	struct observed o = { 0 };
+	json_t *status = report_to_json(&d, &o, &r);
+	_cleanup_free_ char *text = NULL;
+
+	(void)state;
+	assert_string_equal(json_string_value(json_object_get(status, "machine")), "guest");
+	assert_string_equal(json_string_value(json_object_get(status, "verdict")), "verified");
+	text = json_dumps(json_object_get(status, "guests"), JSON_COMPACT);
+	json_decref(status);
+	assert_string_equal(text,
+			    "[{\"name\":\"vnf0\",\"verdict\":\"unknown\",\"origin\":\"adopt\","
+			    "\"kernel_release\":null,\"boot_id\":\"33-44\",\"settings\":["
+			    "{\"name\":\"guest_launch\",\"verdict\":\"converged\","
+			    "\"severity\":\"required\",\"want\":null,\"live\":\"does not run\","
+			    "\"next_boot\":null,\"reason\":null,\"since\":null,\"changed_by\":null,"
+			    "\"evidence\":[],\"items\":[]}]}]");
+}
+
+static void a_guests_verdicts_keep_their_since(void **state)
+{
+	struct setting_verdict v = { .setting = guest_settings[0], .verdict = VERDICT_DRIFTED };
+	struct guest_report guest = { .name = "b", .settings = &v, .n_settings = 1 };
+	struct report r = { .guests = &guest, .n_guests = 1 };
+	static const char previous[] =
+		"{\"guests\":[{\"name\":\"a\",\"settings\":[{\"name\":\"guest_launch\","
+		"\"verdict\":\"drifted\",\"since\":\"A\"}]},"
+		"{\"name\":\"b\",\"settings\":[{\"name\":\"guest_launch\","
+		"\"verdict\":\"drifted\",\"since\":\"B\"}]}]}";
+	json_t *object = json_loads(previous, 0, NULL);
+
+	(void)state;
+	assert_int_equal(report_carry(&r, object, "now"), 0);
+	assert_string_equal(v.since, "B");
+	v.verdict = VERDICT_CONVERGED;
+	assert_int_equal(report_carry(&r, object, "now"), 0);
+	assert_string_equal(v.since, "now");
+	json_decref(object);
+	arena_free(&r.arena);
 }
 
 static void preemption_is_the_kernels_word(void **state)
@@ -182,7 +238,8 @@ static void machine_that_cannot_be_judged_is_degraded_with_the_error(void **stat
 
 	(void)state;
 	assert_string_equal(text, "{\"version\":1,\"machine\":\"host\",\"verdict\":\"degraded\","
-				  "\"generation\":2,\"document\":\"/x.yaml\",\"kernel\":null,"
+				  "\"generation\":2,\"document\":\"/x.yaml\","
+				  "\"document_digest\":null,\"boot_id\":null,\"kernel\":null,"
 				  "\"cpus\":null,\"settings\":[],\"guests\":[],"
 				  "\"error\":{\"what\":\"missing\",\"todo\":\"write it\"}}");
 }
@@ -305,6 +362,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(status_has_exactly_the_documented_shape),
+		cmocka_unit_test(a_guest_is_an_object_of_its_own),
+		cmocka_unit_test(a_guests_verdicts_keep_their_since),
 		cmocka_unit_test(preemption_is_the_kernels_word),
 		cmocka_unit_test(text_that_is_not_utf8_is_mended_not_lost),
 		cmocka_unit_test(machine_that_cannot_be_judged_is_degraded_with_the_error),

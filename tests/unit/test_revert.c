@@ -16,7 +16,7 @@ static void execute(void)
 	_cleanup_error_ struct error e = { 0 };
 	struct outcome *outcomes;
 	size_t n = fake_plan_now()->n_steps;
-	int r = plan_execute(fake_plan_now(), NULL, NULL, &outcomes, &e);
+	int r = plan_execute(fake_plan_now(), NULL, NULL, NULL, &outcomes, &e);
 
 	for (size_t i = 0; r > 0 && i < n; i++)
 		if (outcomes[i].error.what)
