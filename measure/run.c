@@ -103,6 +103,20 @@ static void note_guest(struct measurement *m, const struct look_state *l)
 	m->stopped = "the guest was booted again";
 }
 
+/* A guest that measures has little time left to answer: one silence is none, some in a row are. */
+#define SILENCES 3
+
+static int look_patiently(const struct measurement *m, bool fingerprint, struct look_state *ret)
+{
+	int r = look(m, fingerprint, ret);
+
+	for (unsigned n = 1; r >= 0 && ret->guest_unknown && n < SILENCES; n++) {
+		look_state_done(ret);
+		r = look(m, fingerprint, ret);
+	}
+	return r;
+}
+
 static int tick(unsigned elapsed_s, void *userdata)
 {
 	struct measurement *m = userdata;
@@ -115,7 +129,7 @@ static int tick(unsigned elapsed_s, void *userdata)
 		elapsed_s = m->segment_s;
 	if (m->progress)
 		m->progress(m->done_s + elapsed_s, total_s, m->userdata);
-	r = look(m, false, &l);
+	r = look_patiently(m, false, &l);
 	if (r < 0)
 		return r;
 	note_guest(m, &l);
@@ -357,7 +371,7 @@ static int measure(struct measurement *m, struct error *e)
 		return r;
 	m->cell = m->rec.n_cells - 1;
 	run_time(time(NULL), m->rec.ended);
-	r = look(m, true, &m->after);
+	r = look_patiently(m, true, &m->after);
 	if (r == 0)
 		note_guest(m, &m->after);
 	if (r == 0 && m->after.unverified)

@@ -3,19 +3,43 @@
  * guests' rules are one table, replaced whole, so that a rule stands there once and goes with its
  * guest. The text is that of guest/forward.h.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 
 #include "state/guest_row.h"
 
+/* An address or network as the kernel gives it back: "10.1.2.3/8" as "10.0.0.0/8". The document
+ * checked its form. */
+static const char *plain_address(struct arena *a, const char *text)
+{
+	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
+	const unsigned full = family == AF_INET6 ? 128 : 32;
+	const char *slash = strchr(text, '/');
+	unsigned bits = slash ? (unsigned)strtoul(slash + 1, NULL, 10) : full;
+	char *address = arena_strndup(a, text, strcspn(text, "/"));
+	char buffer[INET6_ADDRSTRLEN];
+	unsigned char bytes[16] = { 0 };
+
+	if (!address || inet_pton(family, address, bytes) != 1)
+		return address ? text : NULL;
+	for (unsigned bit = bits; bit < full; bit++)
+		bytes[bit / 8] &= (unsigned char)~(0x80U >> bit % 8);
+	(void)inet_ntop(family, bytes, buffer, sizeof(buffer));
+	return bits < full ? arena_printf(a, "%s/%u", buffer, bits) : arena_strdup(a, buffer);
+}
+
 static const char *forward_line(const struct desired_guest *g, struct arena *a)
 {
 	const struct desired_ssh *ssh = &g->ssh;
+	const char *to = ssh->guest_address ? plain_address(a, ssh->guest_address) : "";
 	const char *text =
-		arena_printf(a, "%u%s%s from ", ssh->host_port, ssh->guest_address ? " to " : "",
-			     ssh->guest_address ? ssh->guest_address : "");
+		to ? arena_printf(a, "%u%s%s from ", ssh->host_port, *to ? " to " : "", to) : NULL;
 
-	for (size_t i = 0; text && i < ssh->n_from; i++)
-		text = arena_printf(a, "%s%s%s", text, i ? ", " : "", ssh->from[i]);
+	for (size_t i = 0; text && i < ssh->n_from; i++) {
+		const char *from = plain_address(a, ssh->from[i]);
+
+		text = from ? arena_printf(a, "%s%s%s", text, i ? ", " : "", from) : NULL;
+	}
 	return text;
 }
 

@@ -627,6 +627,20 @@ static void forwards_stand_by_port_whatever_the_documents_order(void **state)
 	arena_free(&a);
 }
 
+static void networks_are_worded_as_the_kernel_gives_them_back(void **state)
+{
+	struct fixture *f = *state;
+	struct arena a = { 0 };
+
+	read_document(f,
+		      "guests: [{name: a, launch: {disk: /a, memory: 1G}, vcpus: [{cpu: 1}], ssh: "
+		      "{host_port: 22, from: [10.1.2.3/8, 192.0.2.1/32, 0.0.0.0/0, "
+		      "\"2001:DB8:0::1/33\", \"0:0::1\"]}}]\n");
+	assert_string_equal(forwards_wanted(&f->d, &a), "22 from 10.0.0.0/8, 192.0.2.1, 0.0.0.0/0, "
+							"2001:db8::/33, ::1");
+	arena_free(&a);
+}
+
 /* ---- the guest's own word ---- */
 
 static void a_silent_guest_is_unknown_and_nothing_is_touched(void **state)
@@ -1029,6 +1043,7 @@ int main(void)
 		T(the_forward_is_there_once),
 		T(a_dropped_guests_forward_is_removed),
 		T(forwards_stand_by_port_whatever_the_documents_order),
+		T(networks_are_worded_as_the_kernel_gives_them_back),
 		T(a_silent_guest_is_unknown_and_nothing_is_touched),
 		T(a_guest_without_a_channel_is_advised),
 		T(a_lying_guest_is_unknown),

@@ -40,6 +40,8 @@ guests:
 measure:
   on: [guest/vnf0]
   profile: smoke
+  # under emulation a wake-up takes longer than the usual 200 us
+  interval: 20000
 '''
 
 
@@ -129,7 +131,7 @@ def guest_from_nothing(here, t):
     t.check(here.run(f'latencyctl guest prepare {disk}').status == 1, 'a running image was taken')
 
     measured = here.run('latencyctl measure', timeout=300)
-    t.check(measured.status in (0, 1, 4), f'measure: {measured}')
+    t.check(measured.status in (1, 3), f'measure: {measured}')
     folder = here.out('ls -d /var/lib/latencyd/runs/* | tail -n 1')
     result = json.loads(here.read(f'{folder}/result.json'))
     t.equal(result['on'], 'guest/vnf0', 'where it was measured')

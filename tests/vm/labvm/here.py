@@ -18,6 +18,7 @@ from .common import LAB_DIR, LabError
 
 _SETUP = '''
 set -e
+ip link set lo up
 mount -t overlay overlay -o lowerdir="$STAGE/usr:/usr" /usr
 mkdir "$WORK/etc" "$WORK/etc-work"
 mount -t overlay overlay -o lowerdir=/etc,upperdir="$WORK/etc",workdir="$WORK/etc-work" /etc
@@ -66,8 +67,9 @@ class Here:
         environment = {**os.environ, 'WORK': str(self.folder), 'STAGE': str(product.destdir())}
         with open(self.console, 'ab') as log:
             self.holder = subprocess.Popen(
-                ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c',
-                 _SETUP], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                # A lab that is killed takes it along.
+                ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--net', '--pid', '--fork',
+                 '--kill-child', '--mount-proc', 'sh', '-c', _SETUP], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while not (self.folder / 'ready').exists():
             if self.holder.poll() is not None or time.monotonic() > deadline:
@@ -84,7 +86,7 @@ class Here:
             self.holder.wait(timeout=30)
 
     def _enter(self, command):
-        return ['nsenter', '-t', str(self.init), '-m', '-p', 'sh', '-c', command]
+        return ['nsenter', '-t', str(self.init), '-m', '-n', '-p', 'sh', '-c', command]
 
     def run(self, command, timeout=60, check=False):
         done = subprocess.run(self._enter(command), stdin=subprocess.DEVNULL, capture_output=True,
