@@ -177,3 +177,60 @@ while True:
     t.equal(guest['verdict'], 'unknown', 'the guest')
     t.equal(row(guest, 'guest_vcpus')['verdict'], 'converged', 'what the host sees itself')
     t.equal(report['verdict'], 'verified', 'the host')
+
+
+ADOPTED = """cd /run && exec qemu-system-x86_64 -name guest=other,debug-threads=on -nodefaults -display none \
+ -machine q35,memory-backend=memory,kernel-irqchip=on -accel kvm -cpu host -smp 2 -m 1G \
+ -object memory-backend-memfd,id=memory,size=1G,hugetlb=on,hugetlbsize=1G,prealloc=on,host-nodes=1,policy=bind \
+ -overcommit mem-lock=on -kernel /srv/nested/vmlinuz -initrd /srv/nested/initrd.img \
+ -append "console=ttyS0 isolcpus=managed_irq,domain,1 nohz_full=1" -serial file:/run/other.console \
+ -device virtio-serial-pci -chardev socket,id=agent,path=/run/other.agent,server=on,wait=off \
+ -device virtserialport,chardev=agent,name=org.latencyd1.0 -qmp unix:/run/other.qmp,server=on,wait=off
+"""
+
+
+def adopting_document(vm):
+    """The machine's document with its guest replaced by one that somebody else runs."""
+    host = vm.read(DOCUMENT).split('\nguests:')[0]
+    return host + """
+guests:
+  - name: other
+    adopt: {domain: other, qmp: /run/other.qmp, channel: /run/other.agent}
+    vcpus: [{cpu: 2}, {cpu: 3}]
+    state:
+      cpus: {isolated: 1}
+      rt_throttling: off
+      timer_migration: off
+reboot: {policy: when-asked}
+"""
+
+
+@lab_test('host and guest: a QEMU that a script started is adopted, pinned and verified, and never '
+          'started again', 'nested-verified', timeout=900)
+def adopted(vm, t):
+    vm.out('systemctl stop latencyd latencyd-guest-vnf0')
+    vm.put(adopting_document(vm), DOCUMENT)
+    vm.put(ADOPTED, '/run/other.sh')
+    vm.out('systemd-run -q --unit=other sh /run/other.sh')
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        _, report = status(vm)
+        guest = report['guests'][0]
+        # Until its monitor answers, nobody can tell which thread is which vCPU.
+        if row(guest, 'guest_vcpus')['verdict'] != 'unknown':
+            break
+        time.sleep(1)
+    pid = vm.out('pgrep -f guest=other,debug | head -n 1')
+    t.equal(row(guest, 'guest_launch')['verdict'], 'converged', 'guest_launch')
+    t.equal(row(guest, 'guest_vcpus')['verdict'], 'drifted', 'guest_vcpus before')
+    vm.run('latencyctl apply; systemctl start latencyd', timeout=240)
+    t.note(f'verified {wait_verified(vm, t, 300):.0f} s after it was adopted')
+    for thread in vm.out(f'cd /proc/{pid}/task && grep -l "^CPU [01]/KVM" */comm').splitlines():
+        tid = thread.split('/')[0]
+        number = int(vm.read(f'/proc/{pid}/task/{tid}/comm')[4])
+        allowed = vm.out(f'sed -n "s/^Cpus_allowed_list:.//p" /proc/{pid}/task/{tid}/status')
+        t.equal(allowed, str(2 + number), f'allowed CPUs of vCPU {number}')
+    vm.run('systemctl stop latencyd; systemctl stop other; sleep 1; latencyctl apply', timeout=240)
+    t.equal(vm.run('pgrep -f guest=other,debug').status, 1, 'a QEMU of that name after apply')
+    _, report = status(vm)
+    t.equal(row(report['guests'][0], 'guest_launch')['verdict'], 'unfixable', 'guest_launch')
