@@ -724,7 +724,7 @@ static void a_guest_with_another_document_is_sent_its_own(void **state)
 		says(f, digests[i], "verified", "converged");
 		assert_verdict(f, "guest_agent", VERDICT_DRIFTED, digests[i] ? "another" : "no ");
 		assert_verdict(f, "watchdogs", VERDICT_UNKNOWN, "another document");
-		assert_machine(f, MACHINE_DEGRADED);
+		assert_machine(f, MACHINE_DRIFTED);
 		assert_steps(f, arena_printf(&f->o.arena, "guest-document vnf0: %s -> %s\n",
 					     digests[i] ? digests[i] : "-", wanted(f)->digest));
 		assert_ptr_equal(f->p.steps[0].guest, wanted(f));
