@@ -33,13 +33,6 @@ static uint64_t now_ms(void)
 
 /* ---- the files that QEMU is given ---- */
 
-static bool is_qcow2_name(const char *path)
-{
-	size_t n = strlen(path), suffix = strlen(".qcow2");
-
-	return n > suffix && streq(path + n - suffix, ".qcow2");
-}
-
 static int check_magic(int fd, const char *path, struct error *e)
 {
 	static const char magic[4] = { 'Q', 'F', 'I', '\xfb' };
@@ -70,7 +63,7 @@ static int check_file(const struct sysroot *root, const char *what, const char *
 	if (fstat(fd, &st) < 0 || !(S_ISREG(st.st_mode) || (disk && S_ISBLK(st.st_mode))))
 		return error_set(e, -EINVAL, "the %s %s is not a file%s", what, path,
 				 disk ? " and no block device" : "");
-	return disk && is_qcow2_name(path) ? check_magic(fd, path, e) : 0;
+	return disk && guest_disk_is_qcow2(path) ? check_magic(fd, path, e) : 0;
 }
 
 static int check_files(const struct desired_launch *l, struct error *e)

@@ -21,34 +21,29 @@
 /* 16 TiB: no pool or guest is larger, and sums of sizes cannot wrap. */
 #define SIZE_LIMIT_KIB (UINT64_C(1) << 34)
 
-/* C0, DEL and C1 (which UTF-8 writes as c2 80 to c2 9f) become '?'; the text stays UTF-8. */
-static void defuse(char *text)
+int doc_verror(struct doc *doc, struct mark at, const char *fmt, va_list ap)
 {
-	for (unsigned char *p = (unsigned char *)text; *p; p++) {
-		if (*p < 0x20 || *p == 0x7f)
-			*p = '?';
-		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
-			p[0] = p[1] = '?';
+	_cleanup_free_ char *text = NULL;
+
+	if (vasprintf(&text, fmt, ap) < 0) {
+		text = NULL;
+		return error_set(doc->error, -EINVAL, "%s:%u:%u: refused", doc->source, at.line,
+				 at.column);
 	}
+	text_defuse(text);
+	return error_set(doc->error, -EINVAL, "%s:%u:%u: %s", doc->source, at.line, at.column,
+			 text);
 }
 
 int doc_error(struct doc *doc, const struct yaml_node *node, const char *fmt, ...)
 {
-	_cleanup_free_ char *text = NULL;
 	va_list ap;
-	int n;
+	int r;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	r = doc_verror(doc, node->at, fmt, ap);
 	va_end(ap);
-	if (n < 0) {
-		text = NULL;
-		return error_set(doc->error, -EINVAL, "%s:%u:%u: refused", doc->source,
-				 node->at.line, node->at.column);
-	}
-	defuse(text);
-	return error_set(doc->error, -EINVAL, "%s:%u:%u: %s", doc->source, node->at.line,
-			 node->at.column, text);
+	return r;
 }
 
 const char *doc_show(struct doc *doc, const struct yaml_node *node)

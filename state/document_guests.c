@@ -27,14 +27,6 @@ static bool is_word(const char *text, size_t max)
 	return n && n <= max && *text != '.' && *text != '-' && strspn(text, WORD_CHARACTERS) == n;
 }
 
-static bool has_control(const char *text)
-{
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-		if (*p < 0x20 || *p == 0x7f)
-			return true;
-	return false;
-}
-
 static int refuse_word(struct doc *doc, const struct yaml_node *node, size_t max)
 {
 	const char *shown = doc_show(doc, node);
@@ -88,7 +80,7 @@ static int parse_domain(struct doc *doc, const struct yaml_node *node, void *tar
 	const char *text;
 	int r = doc_string(doc, node, &text);
 
-	if (!r && (strchr(text, ',') || has_control(text)))
+	if (!r && (strchr(text, ',') || text_has_control(text)))
 		return doc_error(doc, node,
 				 "a name with a comma or a control character is not taken");
 	if (!r)

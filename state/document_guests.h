@@ -10,6 +10,8 @@ int document_parse_guests(struct doc *doc, const struct yaml_node *node, void *t
 /* One `launch:` mapping; @d for what the host's huge pages make the default. */
 int document_parse_launch(struct doc *doc, const struct yaml_node *node, const struct desired *d,
 			  struct desired_launch *l);
+/* Has it a character that neither an option nor a command line can carry? */
+bool text_has_control(const char *s);
 /* An absolute path that QEMU's options can carry: no comma, no control character. */
 int doc_path(struct doc *doc, const struct yaml_node *node, const char **ret);
 

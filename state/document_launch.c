@@ -10,7 +10,7 @@
 #define MEMORY_MIN_KIB	 (64 * 1024)
 #define INTERFACE_LENGTH 15 /* IFNAMSIZ - 1 */
 
-static bool has_control(const char *s)
+bool text_has_control(const char *s)
 {
 	for (; *s; s++)
 		if ((unsigned char)*s < 0x20 || (unsigned char)*s == 0x7f)
@@ -26,7 +26,7 @@ int doc_path(struct doc *doc, const struct yaml_node *node, const char **ret)
 		return r;
 	if (**ret != '/')
 		return doc_error(doc, node, "expected an absolute path");
-	if (strchr(*ret, ',') || has_control(*ret))
+	if (strchr(*ret, ',') || text_has_control(*ret))
 		return doc_error(doc, node,
 				 "QEMU's options cannot carry a path with a comma or a "
 				 "control character");
@@ -59,7 +59,7 @@ static int parse_append(struct doc *doc, const struct yaml_node *node, void *tar
 	struct desired_launch *l = target;
 	int r = doc_string(doc, node, &l->append);
 
-	if (r < 0 || !has_control(l->append))
+	if (r < 0 || !text_has_control(l->append))
 		return r;
 	return doc_error(doc, node, "a kernel command line has no control characters");
 }
@@ -115,7 +115,7 @@ static int parse_tap(struct doc *doc, const struct yaml_node *node, void *target
 
 	if (r < 0)
 		return r;
-	if (strlen(l->tap) > INTERFACE_LENGTH || strpbrk(l->tap, ",/ ") || has_control(l->tap))
+	if (strlen(l->tap) > INTERFACE_LENGTH || strpbrk(l->tap, ",/ ") || text_has_control(l->tap))
 		return doc_error(doc, node, "expected the name of a network interface");
 	return 0;
 }

@@ -4,7 +4,13 @@
  * document_measure.c, presets.c, desired.c and those of document_guests.h. Rows need only
  * document.h.
  */
+#include <stdarg.h>
+
 #include "state/document.h"
+
+/* doc_error() at a mark. */
+int doc_verror(struct doc *doc, struct mark at, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
 
 /* What stands there, for "found ...": the word in quotes, clipped; "a list"; "nothing". In the
  * arena; NULL when out of memory. */

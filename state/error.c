@@ -6,6 +6,17 @@
 
 #include <stdarg.h>
 
+/* C0, DEL and C1 (which UTF-8 writes as c2 80 to c2 9f) become '?'; the text stays UTF-8. */
+void text_defuse(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p; p++) {
+		if (*p < 0x20 || *p == 0x7f)
+			*p = '?';
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+			p[0] = p[1] = '?';
+	}
+}
+
 void error_clear(struct error *e)
 {
 	if (!e)

@@ -14,6 +14,10 @@ struct error {
 
 #define _cleanup_error_ _cleanup_(error_clear)
 
+/* Makes text of unknown origin fit for terminals and journals: control characters become '?', the
+ * text stays UTF-8. */
+void text_defuse(char *text);
+
 void error_clear(struct error *e);
 
 /* Sets @e (if not NULL, and replacing what it held) and returns @code, a negative errno. */

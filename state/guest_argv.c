@@ -96,15 +96,15 @@ static void add_memory(struct builder *b, const struct desired_guest *g)
 	add2(b, "-overcommit", "mem-lock=on");
 }
 
-static bool is_qcow2(const char *path)
+/* Said by the name, not probed: a guest could write another format's header into a raw disk and
+ * have its next start read any file of the host. */
+bool guest_disk_is_qcow2(const char *path)
 {
 	size_t n = strlen(path), m = strlen(".qcow2");
 
 	return n > m && streq(path + n - m, ".qcow2");
 }
 
-/* The format is said, not probed: a guest could write another format's header into a raw disk and
- * have its next start read any file of the host. */
 static void add_disk(struct builder *b, const struct desired_guest *g)
 {
 	if (!g->launch.disk)
@@ -112,7 +112,7 @@ static void add_disk(struct builder *b, const struct desired_guest *g)
 	add2(b, "-object", "iothread,id=disk-io");
 	add2(b, "-drive",
 	     arena_printf(b->a, "file=%s,if=none,id=disk,format=%s,cache=none,aio=threads",
-			  g->launch.disk, is_qcow2(g->launch.disk) ? "qcow2" : "raw"));
+			  g->launch.disk, guest_disk_is_qcow2(g->launch.disk) ? "qcow2" : "raw"));
 	add2(b, "-device", "virtio-blk-pci,drive=disk,iothread=disk-io");
 }
 

@@ -15,6 +15,8 @@
 const char *guest_path(struct arena *a, const char *guest, const char *file);
 /* The guest's vsock address: stable for a name, at least 1000. */
 unsigned guest_vsock_cid(const char *guest);
+/* Is the disk given to QEMU as qcow2? Any other name is a raw one. */
+bool guest_disk_is_qcow2(const char *path);
 /* "latencyd-guest-NAME.service" in @a. */
 const char *guest_unit(struct arena *a, const char *guest);
 

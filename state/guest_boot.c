@@ -55,7 +55,7 @@ static int gather(const struct desired_guest *g, struct arena *a, struct boot_in
 	for (size_t i = 0; r >= 0 && i < n_settings; i++) {
 		const struct setting *s = settings[i];
 
-		if (m.d.values[i] && s->intent && !s->host_only)
+		if (m.d.values[i] && s->intent && setting_applies(s, &m.d))
 			r = s->intent(s, m.d.values[i], &m.d, &m.o, a, b);
 	}
 	return r;

@@ -161,6 +161,28 @@ static int settle_items(struct report *r, struct setting_verdict *v, const char 
 	return v->live ? 0 : -ENOMEM;
 }
 
+/* The running guest whose threads are told apart, or NULL: then there is nothing to pin. */
+static const struct observed_guest *known_threads(const struct desired_guest *g,
+						  const struct observed *o)
+{
+	const struct observed_guest *seen = observed_guest(o, g->name);
+
+	return seen && fact_known(&seen->process) && fact_known(&seen->vcpus_by) ? seen : NULL;
+}
+
+/* The same for a judge; without one the verdict says why. */
+static const struct observed_guest *known_threads_or_say(const struct desired_guest *g,
+							 const struct observed *o, struct report *r,
+							 struct setting_verdict *v, int *ret_error)
+{
+	const struct observed_guest *seen = guest_running_or_say(g, o, r, v, ret_error);
+
+	if (!seen || fact_known(&seen->vcpus_by))
+		return seen;
+	*ret_error = verdict_unknown(r, v, &seen->vcpus_by);
+	return NULL;
+}
+
 static int judge_vcpus(const struct setting *s, const void *value, const struct desired *d,
 		       const struct observed *o, struct report *r, struct setting_verdict *v)
 {
@@ -173,11 +195,9 @@ static int judge_vcpus(const struct setting *s, const void *value, const struct 
 	v->want = arena_printf(&r->arena, "%zu pinned", g->n_vcpus);
 	if (!v->want)
 		return -ENOMEM;
-	seen = guest_running_or_say(g, o, r, v, &k);
+	seen = known_threads_or_say(g, o, r, v, &k);
 	if (!seen)
 		return k;
-	if (!fact_known(&seen->vcpus_by))
-		return verdict_unknown(r, v, &seen->vcpus_by);
 	k = judge_items(g, o, seen, r, v);
 	return k < 0 ? k : settle_items(r, v, "vCPU");
 }
@@ -237,10 +257,10 @@ static int plan_vcpus(const struct setting *s, const void *value, const struct d
 		      const struct observed *o, struct plan *p)
 {
 	const struct desired_guest *g = value;
-	const struct observed_guest *seen = observed_guest(o, g->name);
+	const struct observed_guest *seen = known_threads(g, o);
 
 	(void)d;
-	if (!seen || !fact_known(&seen->process) || !fact_known(&seen->vcpus_by))
+	if (!seen)
 		return 0;
 	for (size_t i = 0; i < g->n_vcpus; i++) {
 		const struct observed_thread *t = vcpu_thread(seen, i);
@@ -322,11 +342,9 @@ static int judge_emulator(const struct setting *s, const void *value, const stru
 	v->want = list_text(&r->arena, want);
 	if (!v->want)
 		return -ENOMEM;
-	seen = guest_running_or_say(g, o, r, v, &k);
+	seen = known_threads_or_say(g, o, r, v, &k);
 	if (!seen)
 		return k;
-	if (!fact_known(&seen->vcpus_by))
-		return verdict_unknown(r, v, &seen->vcpus_by);
 	for (size_t i = 0; i < seen->n_threads; i++) {
 		if (seen->threads[i].vcpu >= 0)
 			continue;
@@ -345,9 +363,9 @@ static int plan_emulator(const struct setting *s, const void *value, const struc
 {
 	const struct desired_guest *g = value;
 	const struct cpuset *want = emulator_cpus(g, d);
-	const struct observed_guest *seen = observed_guest(o, g->name);
+	const struct observed_guest *seen = known_threads(g, o);
 
-	if (!seen || !fact_known(&seen->process) || !fact_known(&seen->vcpus_by))
+	if (!seen)
 		return 0;
 	for (size_t i = 0; i < seen->n_threads; i++) {
 		const struct observed_thread *t = &seen->threads[i].thread;

@@ -48,12 +48,7 @@ static int read_text(const struct reader *rd, const json_t *object, const char *
 	copy = arena_strndup(rd->a, text, n);
 	if (!copy)
 		return -ENOMEM;
-	for (unsigned char *p = (unsigned char *)copy; *p; p++) {
-		if (*p < 0x20 || *p == 0x7f)
-			*p = '?';
-		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
-			p[0] = p[1] = '?';
-	}
+	text_defuse(copy);
 	*ret = copy;
 	return 0;
 }

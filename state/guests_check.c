@@ -8,6 +8,7 @@
 #include <stdarg.h>
 
 #include "state/document_guests.h"
+#include "state/document_parts.h"
 #include "state/guest_boot.h"
 #include "state/rows.h"
 
@@ -16,19 +17,11 @@ static int refuse(struct doc *doc, struct mark at, const char *todo, const char 
 
 static int refuse(struct doc *doc, struct mark at, const char *todo, const char *fmt, ...)
 {
-	const struct yaml_node node = { .at = at };
-	_cleanup_free_ char *text = NULL;
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	(void)doc_verror(doc, at, fmt, ap);
 	va_end(ap);
-	if (n < 0) {
-		text = NULL;
-		return -ENOMEM;
-	}
-	doc_error(doc, &node, "%s", text);
 	error_todo(doc->error, "%s", todo);
 	return -EINVAL;
 }

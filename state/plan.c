@@ -107,8 +107,7 @@ static int gather_intent(const struct desired *d, const struct observed *o,
 	for (size_t i = 0; i < n_settings; i++) {
 		int r = 0;
 
-		if (d->values[i] && settings[i]->intent &&
-		    !(d->role == ROLE_GUEST && settings[i]->host_only))
+		if (d->values[i] && settings[i]->intent && setting_applies(settings[i], d))
 			r = settings[i]->intent(settings[i], d->values[i], d, o, &p->arena, &all);
 		if (r < 0)
 			return r;
@@ -258,8 +257,7 @@ int plan_make(const struct desired *d, const struct observed *o, struct plan *re
 	if (r >= 0 && !d->boot_by_host && !d->no_machine)
 		r = plan_boot(d, o, &view, &p);
 	for (size_t i = 0; r >= 0 && i < n_settings; i++)
-		if (d->values[i] && settings[i]->plan &&
-		    !(d->role == ROLE_GUEST && settings[i]->host_only))
+		if (d->values[i] && settings[i]->plan && setting_applies(settings[i], d))
 			r = settings[i]->plan(settings[i], d->values[i], d, o, &p);
 	if (r >= 0)
 		r = plan_guests(d, o, &p);

@@ -53,6 +53,11 @@ size_t setting_index(const struct setting *s)
 	return i;
 }
 
+bool setting_applies(const struct setting *s, const struct desired *d)
+{
+	return d->role != ROLE_GUEST || !s->host_only;
+}
+
 unsigned settings_facts(const struct desired *d)
 {
 	unsigned facts = 0;

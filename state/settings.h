@@ -58,6 +58,9 @@ extern const size_t n_settings;
 
 const struct setting *setting_by_name(const char *name);
 size_t setting_index(const struct setting *s); /* in settings[] */
+/* Is it this machine's to have? What is the host's is not a guest's, even when its document says
+ * so. */
+bool setting_applies(const struct setting *s, const struct desired *d);
 
 /* The fact groups and files that the settings named in @d need (all settings with d == NULL). */
 unsigned settings_facts(const struct desired *d);

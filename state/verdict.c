@@ -320,7 +320,7 @@ int judge(const struct desired *d, const struct observed *o, struct report *ret)
 		v->verdict = VERDICT_UNMANAGED;
 		if (!d->values[i])
 			continue;
-		if (d->role == ROLE_GUEST && settings[i]->host_only)
+		if (!setting_applies(settings[i], d))
 			k = verdict_set(&r, v, VERDICT_NOT_APPLICABLE, "its host does this");
 		else
 			k = judge_setting(settings[i], d->values[i], d, o, &view, &r, v);
