@@ -185,7 +185,7 @@ static int write_all(int fd, const char *data, size_t size)
 	return 0;
 }
 
-static int replace(const char *path, const void *data, size_t size, mode_t mode)
+static int replace(const char *path, const void *data, size_t size, mode_t mode, bool sync)
 {
 	const char *name;
 	_cleanup_close_ int parent = open_parent(path, &name), fd = -1;
@@ -204,21 +204,34 @@ static int replace(const char *path, const void *data, size_t size, mode_t mode)
 	if (fd < 0)
 		return -errno;
 	r = write_all(fd, data, size);
-	if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0 ||
-		       renameat(parent, temporary, parent, name) < 0 || fsync(parent) < 0))
+	if (r == 0 &&
+	    (fchmod(fd, mode) < 0 || (sync && fsync(fd) < 0) ||
+	     renameat(parent, temporary, parent, name) < 0 || (sync && fsync(parent) < 0)))
 		r = -errno;
 	if (r < 0)
 		unlinkat(parent, temporary, 0);
 	return r;
 }
 
-int root_replace(const char *path, const void *data, size_t size, mode_t mode, struct error *e)
+static int replace_or_say(const char *path, const void *data, size_t size, mode_t mode, bool sync,
+			  struct error *e)
 {
-	int r = replace(path, data, size, mode);
+	int r = replace(path, data, size, mode, sync);
 
 	if (r < 0)
 		return error_set(e, r, "cannot write %s: %s", path, strerror(-r));
 	return 0;
+}
+
+int root_replace(const char *path, const void *data, size_t size, mode_t mode, struct error *e)
+{
+	return replace_or_say(path, data, size, mode, true, e);
+}
+
+int root_replace_unsynced(const char *path, const void *data, size_t size, mode_t mode,
+			  struct error *e)
+{
+	return replace_or_say(path, data, size, mode, false, e);
 }
 
 int root_remove(const char *path, struct error *e)

@@ -30,6 +30,9 @@ int root_rmdir(const char *path);
  * is killed in between leaves either the old file or the new one.
  */
 int root_replace(const char *path, const void *data, size_t size, mode_t mode, struct error *e);
+/* The same without waiting for a disk: safe against a killed writer, not against a lost machine. */
+int root_replace_unsynced(const char *path, const void *data, size_t size, mode_t mode,
+			  struct error *e);
 /* Removes @path (a missing one is fine) and syncs its folder. */
 int root_remove(const char *path, struct error *e);
 

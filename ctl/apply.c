@@ -81,12 +81,13 @@ static int print_result(const struct ctl *c, const struct desired *d, const stru
 			struct error *e)
 {
 	if (c->json)
-		return print_status_json(d, &v->look, e);
+		return print_json(status_json(d, &v->look, NULL), e);
 	if (c->quiet)
 		return 0;
 	if (v->rounds == 0)
-		printf("nothing to do%s\n", v->plan.needs_reboot ? " but a reboot" : "");
-	print_verdict(d, &v->look.report);
+		printf("nothing to do%s%s\n", c->runtime ? " at run time" : "",
+		       v->plan.needs_reboot ? " but a reboot" : "");
+	print_verdict(d, &v->look.report, NULL);
 	if (v->plan.needs_reboot && plan_boot_ready(&v->plan) &&
 	    v->look.report.verdict != MACHINE_PENDING_REBOOT)
 		printf("  → a reboot is needed: latencyctl apply --reboot\n");
@@ -105,11 +106,15 @@ int command_apply(struct ctl *c, struct error *e)
 	};
 	_cleanup_convergence_ struct convergence v = { 0 };
 	_cleanup_desired_ struct desired d = { 0 };
+	unsigned allow = c->allow | (c->runtime ? ALLOW_RUNTIME_ONLY : 0);
 	int r;
 
+	if (c->runtime && c->reboot)
+		return ctl_usage("leave one of them out",
+				 "--runtime and --reboot exclude each other");
 	r = ctl_document(c, true, &d, e);
 	if (r >= 0)
-		r = converge(&c->root, &d, c->allow, &ops, &v, e);
+		r = converge(&c->root, &d, allow, &ops, &v, e);
 	progress_clear(&a.progress);
 	if (r >= 0)
 		r = a.table_result;

@@ -6,8 +6,8 @@
 
 #include <jansson.h>
 
+#include "ctl/published.h"
 #include "state/guest.h"
-#include "state/report_json.h"
 #include "state/settings.h"
 
 static const char *scope_name(enum scope s)
@@ -29,7 +29,7 @@ static const struct setting *row_at(size_t i)
 	return i - n_settings < n_guest_settings ? guest_settings[i - n_settings] : NULL;
 }
 
-static const struct setting *row_by_name(const char *name)
+const struct setting *row_by_name(const char *name)
 {
 	const struct setting *s;
 
@@ -115,14 +115,17 @@ static void print_field(const char *label, const char *text)
 }
 
 /* @guest: "" for the machine itself. */
-static void print_now(const struct setting_verdict *v, const char *guest)
+static void print_now(const struct setting_verdict *v, const char *guest, const struct published *p)
 {
+	_cleanup_free_ char *cause = published_cause(p, guest, v);
+
 	printf("\nNow%s%s: %s", *guest ? ", guest " : "", guest, verdict_name(v->verdict));
 	printf(v->since ? " since %s\n" : "\n", v->since);
 	print_field("want:          ", v->want);
 	print_field("live:          ", v->live);
 	print_field("next boot:     ", v->next_boot);
 	print_field("why:           ", v->reason);
+	print_field("changed by:    ", cause);
 	for (size_t i = 0; i < v->n_evidence; i++) {
 		printf("  read:          %s: ", v->evidence[i].path);
 		print_text(stdout, v->evidence[i].value ? v->evidence[i].value : "-");
@@ -185,12 +188,12 @@ static json_t *guests_now(const json_t *status, const char *name)
 
 /* The row with the setting's part of the status, null when the machine could not be judged. */
 static int print_one_json(const struct setting *s, const struct desired *d, const struct look *l,
-			  struct error *e)
+			  const struct published *p, struct error *e)
 {
 	json_t *row = row_to_json(s), *status = NULL, *now;
 
 	if (l)
-		status = report_to_json(d, &l->observed, &l->report);
+		status = status_json(d, l, p);
 	now = now_in(status, s->name);
 	if (row && (json_object_set(row, "now", now ? now : json_null()) < 0 ||
 		    json_object_set_new(row, "guests", guests_now(status, s->name)) < 0 ||
@@ -203,23 +206,25 @@ static int print_one_json(const struct setting *s, const struct desired *d, cons
 }
 
 /* The machine's own state of the setting, then its guests'. */
-static void print_all_now(const struct report *r, const struct setting *s)
+static void print_all_now(const struct report *r, const struct setting *s,
+			  const struct published *p)
 {
 	const struct setting_verdict *v = verdict_in(r->settings, r->n_settings, s);
 
 	if (v)
-		print_now(v, "");
+		print_now(v, "", p);
 	for (size_t i = 0; i < r->n_guests; i++) {
 		const struct guest_report *g = &r->guests[i];
 
 		v = verdict_in(g->settings, g->n_settings, s);
 		if (v)
-			print_now(v, g->name);
+			print_now(v, g->name, p);
 	}
 }
 
 static int explain(const struct ctl *c, const struct setting *s, struct error *e)
 {
+	_cleanup_published_ struct published p = { 0 };
 	_cleanup_error_ struct error why = { 0 };
 	_cleanup_desired_ struct desired d = { 0 };
 	_cleanup_look_ struct look l = { 0 };
@@ -227,12 +232,12 @@ static int explain(const struct ctl *c, const struct setting *s, struct error *e
 
 	r = ctl_document(c, false, &d, &why);
 	if (r >= 0)
-		r = ctl_look(c, &d, &l, &why);
+		r = ctl_look_published(c, &d, &l, &p, &why);
 	if (c->json)
-		return print_one_json(s, &d, r < 0 ? NULL : &l, e);
+		return print_one_json(s, &d, r < 0 ? NULL : &l, &p, e);
 	print_row(s);
 	if (r >= 0) {
-		print_all_now(&l.report, s);
+		print_all_now(&l.report, s, &p);
 		return 0;
 	}
 	printf("\nNow: not judged: ");

@@ -102,6 +102,15 @@ static int start(struct ctl *c, const struct desired_guest *g, struct desired *d
 	return argv ? guest_launch(g, argv, e) : error_set(e, -ENOMEM, "out of memory");
 }
 
+/* Before each wait, which a guest without a power button's handler makes long. */
+static void tell_stop(const char *what, void *userdata)
+{
+	const struct ctl *c = userdata;
+
+	if (!c->quiet)
+		fprintf(stderr, "%s\n", what);
+}
+
 static int start_or_stop(struct ctl *c, bool starts, struct error *e)
 {
 	_cleanup_desired_ struct desired d = { 0 };
@@ -119,7 +128,7 @@ static int start_or_stop(struct ctl *c, bool starts, struct error *e)
 	lock = machine_lock(e);
 	if (lock < 0)
 		return lock;
-	r = starts ? start(c, g, &d, e) : guest_stop(g, STOP_TIMEOUT_S, e);
+	r = starts ? start(c, g, &d, e) : guest_stop(g, STOP_TIMEOUT_S, tell_stop, c, e);
 	if (r < 0)
 		return r;
 	ctl_refresh_daemon();

@@ -16,6 +16,19 @@ void print_text(FILE *f, const char *text)
 		fputc(iscntrl((unsigned char)*text) ? '?' : *text, f);
 }
 
+void print_lines(FILE *f, const char *text)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+		_cleanup_free_ char *line = strndup(text, n);
+
+		print_text(f, line ? line : "");
+		fputc('\n', f);
+		text += n;
+		text += *text == '\n';
+	}
+}
+
 void show_error(const struct error *e, int code)
 {
 	fflush(stdout);
@@ -102,13 +115,17 @@ void table_color(struct table *t, size_t column, const char *color)
 	t->failed = scols_cell_set_color(scols_line_get_cell(t->line, column), color) != 0;
 }
 
+void table_free(struct table *t)
+{
+	if (t)
+		scols_unref_table(t->table);
+	free(t);
+}
+
 int table_print(struct table *t, struct error *e)
 {
 	int r = !t || t->failed ? -ENOMEM : scols_print_table(t->table);
 
-	if (t) {
-		scols_unref_table(t->table);
-		free(t);
-	}
+	table_free(t);
 	return r < 0 ? error_set(e, r, "cannot print the table: %s", strerror(-r)) : 0;
 }

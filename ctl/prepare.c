@@ -2,6 +2,8 @@
  * guest prepare, outside: is the image one that can be prepared now, the child that does it, and
  * the rename at the end. Signals that end us are waited for, so that they end the child first; the
  * child is the first process of its own pid namespace, so that its end is the end of all of it.
+ *
+ * Opens absolute paths: the image that was named, and what lies in the folder of the work.
  */
 #include "ctl/prepare.h"
 
@@ -57,6 +59,8 @@ static int check_unused(const struct prepare *p, struct error *e)
 	}
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return error_set(e, -EINVAL, "%s is not a regular file", p->image);
+	/* Who opens it just now breaks the lease: its signal, SIGIO, would be our end. */
+	fcntl(fd, F_SETSIG, SIGURG);
 	if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0) {
 		if (errno != EAGAIN && errno != EBUSY)
 			return 0; /* a file system without leases: QEMU's lock is left */
@@ -102,47 +106,6 @@ static int read_format(struct prepare *p, struct error *e)
 	}
 	json_decref(info);
 	return r;
-}
-
-static int make_work_folder(struct prepare *p, struct error *e)
-{
-	const char *slash = strrchr(p->image, '/');
-	int length = slash ? (int)(slash - p->image) + 1 : 0;
-	_cleanup_free_ char *work = NULL;
-
-	if (asprintf(&work, "%.*s.latencyd-prepare-XXXXXX", length, p->image) < 0)
-		return error_set(e, -ENOMEM, "out of memory");
-	if (!mkdtemp(work))
-		return error_set(e, -errno, "cannot make a folder beside %s: %s", p->image,
-				 strerror(errno));
-	p->work = realpath(work, NULL);
-	return p->work ? 0 : error_set(e, -errno, "cannot find %s: %s", work, strerror(errno));
-}
-
-/* The loop device goes with its mount; one that was not yet mounted stays behind. */
-static void detach_loops(const char *raw)
-{
-	const char *const find[] = { "/usr/sbin/losetup", "-n", "-O", "NAME", "-j", raw, NULL };
-	_cleanup_free_ char *output = NULL;
-	char *rest, *name;
-
-	if (run_program(find, NULL, 30, &output, NULL) != 0)
-		return;
-	for (name = strtok_r(output, "\n ", &rest); name; name = strtok_r(NULL, "\n ", &rest)) {
-		const char *const detach[] = { "/usr/sbin/losetup", "-d", name, NULL };
-
-		run_program(detach, NULL, 30, NULL, NULL);
-	}
-}
-
-static void remove_work_folder(struct prepare *p)
-{
-	const char *const argv[] = { "/usr/bin/rm", "-rf", "--one-file-system", p->work, NULL };
-	_cleanup_free_ char *raw = NULL;
-
-	if (asprintf(&raw, "%s/raw", p->work) > 0)
-		detach_loops(raw);
-	run_program(argv, NULL, 120, NULL, NULL);
 }
 
 /* The error goes into @fd: what, a NUL, todo. */
@@ -271,16 +234,15 @@ int prepare_image(struct prepare *p, struct error *e)
 	int r;
 
 	p->started = ctl_seconds();
+	p->work_fd = -1;
 	r = check_unused(p, e);
 	if (r == 0)
 		r = read_format(p, e);
 	if (r == 0)
-		r = make_work_folder(p, e);
-	if (r == 0) {
+		r = prepare_work_make(p, e);
+	if (r == 0)
 		r = work(p, e);
-		remove_work_folder(p);
-	}
+	prepare_work_remove(p);
 	free(p->format);
-	free(p->work);
 	return r;
 }

@@ -3,7 +3,8 @@
  * guest prepare: makes a disk image one whose next boot has latencyd, the RT kernel and the tools
  * that measure. The image is never worked on: a copy is, by a child with its own mounts and its own
  * processes, and the copy takes the image's name when everything is done. So whatever ends the work
- * early, the image is as it was; killing the child ends every process and mount of the work.
+ * early, the image is as it was; killing the child ends every process and mount of the work. A
+ * folder that a killed one left is removed by the next.
  */
 #include "probes/sysroot.h"
 
@@ -15,6 +16,7 @@ struct prepare {
 	bool quiet;
 	char *format;	 /* qcow2 or raw */
 	char *work;	 /* the folder of everything half-finished, beside the image */
+	int work_fd;	 /* locked: somebody works there */
 	int64_t started; /* ctl_seconds() */
 };
 
@@ -26,6 +28,11 @@ int prepare_image(struct prepare *p, struct error *e);
 /* Runs one program; whatever it says is in @e when it fails. A positive exit code is -EIO. */
 int prepare_run(const char *const argv[], unsigned timeout_s, char **ret_output, struct error *e);
 void prepare_tell(const struct prepare *p, const char *what);
+
+/* prepare_work.c: makes p->work, and removes beside it what killed ones left. */
+int prepare_work_make(struct prepare *p, struct error *e);
+/* Also when none was made. */
+void prepare_work_remove(struct prepare *p);
 
 /* prepare_inside.c: in the child. PREPARE_CHANGED: WORK/new is the prepared image; PREPARE_SAME:
  * there was nothing to do; negative errno. */

@@ -1,7 +1,8 @@
 /*
  * guest prepare, inside: the steps on the copy. Debian's own tools of the image do the work, in a
  * chroot; what they must not see or do (start a service, the machine's own resolver missing) is set
- * aside before and put back after.
+ * aside before and put back after. Everything of the image is opened below its mount (r->root); the
+ * chroot and qemu-img are handed absolute paths of the work's folder.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,6 +2,9 @@
  * The root file system of the copied image, mounted for this process alone. /dev is a small one of
  * our own, and the file system's device has the name a guest's disk has there: update-grub writes
  * no entry for a root on /dev/loopN, and names it by UUID only if /dev/disk/by-uuid has it.
+ *
+ * Opens absolute paths: loop devices and the folder of the work. All within the image goes through
+ * the sysroot of its mount, so that no link of the image leads out of it.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,8 @@
 /*
  * latencyd as a Debian package, from the files that are installed here: `make install` leaves their
  * list. The version follows the newest file, so that the same build is "already the newest" to apt
- * and a newer one is an upgrade.
+ * and a newer one is an upgrade. The files are read below the sysroot they are from; absolute paths
+ * are written only in the folder of the work and below the image's mount.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +13,9 @@
 #define MANIFEST PKGDATADIR "/manifest"
 
 /* The same libraries as latencyd is linked with, and what it runs. */
-#define DEPENDS                                                                                \
-	"libjansson4, libsmartcols1, libsystemd0, libyaml-0-2, libnftables1, dbus, rt-tests, " \
+#define DEPENDS                                                                                   \
+	"libjansson4, libsmartcols1, libsystemd0, libyaml-0-2, libnftables1, libnl-3-200, dbus, " \
+	"rt-tests, "                                                                              \
 	"stress-ng"
 
 /* The newest of the files; -errno for one that is missing. */

@@ -66,6 +66,34 @@ static int anything_to_revert(const struct ctl *c, struct error *e)
 	return r;
 }
 
+/* What waited for the reboot: latencyd starts it after each boot until all is undone. */
+static int finish_revert(const struct ctl *c, struct error *e)
+{
+	_cleanup_close_ int lock = -1;
+	bool reverting = false;
+	int r, needs_reboot;
+
+	if (c->n_args || c->reboot)
+		return ctl_usage("leave it out",
+				 "revert --resume takes no setting and no --reboot");
+	r = originals_exist(&reverting);
+	if (r < 0)
+		return error_set(e, r, "cannot read the kept originals: %s", strerror(-r));
+	if (!reverting) {
+		if (!c->quiet)
+			printf("no revert waits to be finished\n");
+		return 0;
+	}
+	lock = machine_lock(e);
+	if (lock < 0)
+		return lock;
+	needs_reboot = revert_resume(e);
+	if (needs_reboot < 0)
+		return needs_reboot;
+	r = print_result(c, needs_reboot, e);
+	return r < 0 ? r : needs_reboot ? EXIT_PENDING_REBOOT : 0;
+}
+
 int command_revert(struct ctl *c, struct error *e)
 {
 	const char *setting = c->n_args ? c->args[0] : NULL;
@@ -73,6 +101,8 @@ int command_revert(struct ctl *c, struct error *e)
 	_cleanup_close_ int lock = -1;
 	int r, needs_reboot;
 
+	if (c->finish)
+		return finish_revert(c, e);
 	if (setting && !setting_by_name(setting))
 		return ctl_usage("latencyctl explain lists the settings",
 				 "there is no setting \"%s\"", setting);

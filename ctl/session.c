@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <systemd/sd-bus.h>
 
+#include "ctl/published.h"
 #include "daemon/bus.h"
 #include "state/report_json.h"
 
@@ -60,26 +61,35 @@ int ctl_document(const struct ctl *c, bool acting, struct desired *ret, struct e
 	return r < 0 ? r : document_parse(c->document, text, size, ret, e);
 }
 
-int ctl_look(const struct ctl *c, struct desired *d, struct look *ret, struct error *e)
+int ctl_look_published(const struct ctl *c, struct desired *d, struct look *ret,
+		       struct published *ret_published, struct error *e)
 {
+	_cleanup_published_ struct published p = { 0 };
 	_cleanup_look_ struct look l = { 0 };
 	char now[ISO_TIME_SIZE];
-	json_t *previous;
 	int r;
 
 	r = look_take(&c->root, d, &l, e);
 	if (r < 0)
 		return r;
-	previous = look_previous(&c->root);
-	if (previous) {
-		r = report_carry(&l.report, previous, iso_time(time(NULL), now));
-		json_decref(previous);
-		if (r < 0)
-			return error_set(e, r, "out of memory");
-	}
+	published_load(c, d, &p);
+	r = published_overlay(&p, &l.report);
+	if (r >= 0 && p.status)
+		r = report_carry(&l.report, p.status, iso_time(time(NULL), now));
+	if (r < 0)
+		return error_set(e, r, "out of memory");
 	*ret = l;
 	l = (struct look){ 0 };
+	*ret_published = p;
+	p = (struct published){ 0 };
 	return 0;
+}
+
+int ctl_look(const struct ctl *c, struct desired *d, struct look *ret, struct error *e)
+{
+	_cleanup_published_ struct published p = { 0 };
+
+	return ctl_look_published(c, d, ret, &p, e);
 }
 
 int64_t ctl_seconds(void)

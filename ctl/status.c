@@ -1,10 +1,13 @@
 /*
  * status and verify: what the machine and its guests are against what they should be. A table has
  * every setting of one of them; below it stands why a setting is not converged, with the parts
- * (IRQs, threads) that are not. The exit code is that of the worst of them.
+ * (IRQs, threads) that are not and who made it so. The exit code is that of the worst of them.
  */
 #include "ctl/ctl.h"
 
+#include <jansson.h>
+
+#include "ctl/published.h"
 #include "state/report_json.h"
 #include "state/settings.h"
 
@@ -57,7 +60,7 @@ static const char *verdict_color(enum verdict v)
 	}
 }
 
-static bool is_settled(enum verdict v)
+bool verdict_settled(enum verdict v)
 {
 	return v == VERDICT_CONVERGED || v == VERDICT_NOT_APPLICABLE || v == VERDICT_UNMANAGED;
 }
@@ -85,7 +88,7 @@ static void print_items(const struct setting_verdict *v)
 	for (size_t i = 0; i < v->n_items; i++) {
 		const struct verdict_item *item = &v->items[i];
 
-		if (is_settled(item->verdict) || ++n > ITEMS_SHOWN)
+		if (verdict_settled(item->verdict) || ++n > ITEMS_SHOWN)
 			continue;
 		shown++;
 		printf("    ");
@@ -109,12 +112,24 @@ static void print_items(const struct setting_verdict *v)
 		printf("    and %zu more: --json lists all\n", n - shown);
 }
 
-static void print_reasons(const struct machine_view *m)
+static void print_cause(const struct published *p, const char *guest,
+			const struct setting_verdict *v)
+{
+	_cleanup_free_ char *cause = p ? published_cause(p, guest, v) : NULL;
+
+	if (!cause)
+		return;
+	printf("    changed by ");
+	print_text(stdout, cause);
+	printf("\n");
+}
+
+static void print_reasons(const struct machine_view *m, const struct published *p)
 {
 	for (size_t i = 0; i < m->n_settings; i++) {
 		const struct setting_verdict *v = &m->settings[i];
 
-		if (is_settled(v->verdict))
+		if (verdict_settled(v->verdict))
 			continue;
 		printf("  %s: %s", v->setting->name, verdict_name(v->verdict));
 		if (v->since)
@@ -124,6 +139,7 @@ static void print_reasons(const struct machine_view *m)
 			print_text(stdout, v->reason);
 		}
 		printf("\n");
+		print_cause(p, m->name, v);
 		print_items(v);
 	}
 }
@@ -152,16 +168,16 @@ static void print_advice(const struct report *r)
 		printf("  → %s\n", todo);
 }
 
-void print_verdict(const struct desired *d, const struct report *r)
+void print_verdict(const struct desired *d, const struct report *r, const struct published *p)
 {
 	struct machine_view m = view_of_host(d, r);
 
 	print_verdict_line(&m);
-	print_reasons(&m);
+	print_reasons(&m, p);
 	for (size_t i = 0; i < r->n_guests; i++) {
 		m = view_of_guest(&r->guests[i]);
 		print_verdict_line(&m);
-		print_reasons(&m);
+		print_reasons(&m, p);
 	}
 	print_advice(r);
 }
@@ -208,12 +224,18 @@ static int print_table(const struct machine_view *m, bool unmanaged, struct erro
 	return table_print(t, e);
 }
 
-int print_status_json(const struct desired *d, const struct look *l, struct error *e)
+json_t *status_json(const struct desired *d, const struct look *l, const struct published *p)
 {
-	return print_json(report_to_json(d, &l->observed, &l->report), e);
+	json_t *status = report_to_json(d, &l->observed, &l->report);
+
+	if (status && p && published_merge(p, status) < 0) {
+		json_decref(status);
+		return NULL;
+	}
+	return status;
 }
 
-static int print_guest(const struct guest_report *g, struct error *e)
+static int print_guest(const struct guest_report *g, const struct published *p, struct error *e)
 {
 	const struct machine_view m = view_of_guest(g);
 	int r;
@@ -231,17 +253,20 @@ static int print_guest(const struct guest_report *g, struct error *e)
 	if (r < 0)
 		return r;
 	printf("\n");
-	print_reasons(&m);
+	print_reasons(&m, p);
 	return 0;
 }
 
-static int print_status(const struct desired *d, const struct look *l, struct error *e)
+int print_status(const struct desired *d, const struct look *l, const struct published *p,
+		 struct error *e)
 {
 	const struct machine_view m = view_of_host(d, &l->report);
 	int r = 0;
 
 	print_verdict_line(&m);
 	print_machine(d, &l->observed);
+	if (p)
+		published_print(p);
 	fflush(stdout);
 	if (!d->no_machine) {
 		printf("\n");
@@ -250,29 +275,38 @@ static int print_status(const struct desired *d, const struct look *l, struct er
 		if (r < 0)
 			return r;
 		printf("\n");
-		print_reasons(&m);
+		print_reasons(&m, p);
 	}
 	for (size_t i = 0; i < l->report.n_guests && r >= 0; i++)
-		r = print_guest(&l->report.guests[i], e);
+		r = print_guest(&l->report.guests[i], p, e);
 	if (r < 0)
 		return r;
 	print_advice(&l->report);
 	return 0;
 }
 
+static int print_look(const struct ctl *c, const struct desired *d, const struct look *l,
+		      const struct published *p, struct error *e)
+{
+	if (c->json)
+		return print_json(status_json(d, l, p), e);
+	return c->quiet ? 0 : print_status(d, l, p, e);
+}
+
 int command_status(struct ctl *c, struct error *e)
 {
+	_cleanup_published_ struct published p = { 0 };
 	_cleanup_desired_ struct desired d = { 0 };
 	_cleanup_look_ struct look l = { 0 };
 	int r;
 
+	if (c->watch)
+		return watch_status(c, e);
 	r = ctl_document(c, false, &d, e);
 	if (r >= 0)
-		r = ctl_look(c, &d, &l, e);
-	if (r >= 0 && c->json)
-		r = print_status_json(&d, &l, e);
-	else if (r >= 0 && !c->quiet)
-		r = print_status(&d, &l, e);
+		r = ctl_look_published(c, &d, &l, &p, e);
+	if (r >= 0)
+		r = print_look(c, &d, &l, &p, e);
 	return r < 0 ? r : machine_verdict_exit_code(report_worst(&l.report));
 }
 
@@ -287,32 +321,44 @@ static void print_waiting(const struct ctl *c, struct progress *p, const struct 
 	p->shown = true;
 }
 
-int command_verify(struct ctl *c, struct error *e)
+/* Looks until the machine is verified or the time is over. */
+static int wait_verified(const struct ctl *c, struct desired *d, struct look *l,
+			 struct published *p, struct error *e)
 {
 	int64_t end = ctl_seconds() + c->wait_s;
 	struct progress progress = { .quiet = c->quiet };
+	int r;
+
+	for (;;) {
+		r = ctl_look_published(c, d, l, p, e);
+		if (r < 0 || report_worst(&l->report) == MACHINE_VERIFIED || ctl_seconds() >= end)
+			break;
+		print_waiting(c, &progress, &l->report, end - ctl_seconds());
+		look_done(l);
+		*l = (struct look){ 0 };
+		published_done(p);
+		*p = (struct published){ 0 };
+		sleep(1);
+	}
+	progress_clear(&progress);
+	return r;
+}
+
+int command_verify(struct ctl *c, struct error *e)
+{
+	_cleanup_published_ struct published p = { 0 };
 	_cleanup_desired_ struct desired d = { 0 };
 	_cleanup_look_ struct look l = { 0 };
 	int r;
 
 	r = ctl_document(c, false, &d, e);
-	if (r < 0)
-		return r;
-	for (;;) {
-		r = ctl_look(c, &d, &l, e);
-		if (r < 0 || report_worst(&l.report) == MACHINE_VERIFIED || ctl_seconds() >= end)
-			break;
-		print_waiting(c, &progress, &l.report, end - ctl_seconds());
-		look_done(&l);
-		l = (struct look){ 0 };
-		sleep(1);
-	}
-	progress_clear(&progress);
+	if (r >= 0)
+		r = wait_verified(c, &d, &l, &p, e);
 	if (r < 0)
 		return r;
 	if (c->json)
-		r = print_status_json(&d, &l, e);
+		r = print_json(status_json(&d, &l, &p), e);
 	else if (!c->quiet)
-		print_verdict(&d, &l.report);
+		print_verdict(&d, &l.report, &p);
 	return r < 0 ? r : machine_verdict_exit_code(report_worst(&l.report));
 }

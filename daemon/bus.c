@@ -1,75 +1,23 @@
 /*
- * The D-Bus surface as one vtable. Methods that change the machine lack
- * SD_BUS_VTABLE_UNPRIVILEGED: sd-bus itself then refuses callers that are not root, whatever the
- * bus policy says. A missing or restarted bus is no failure: the next pass connects again.
+ * The connection to the system bus. A missing or restarted bus is no failure: the next pass
+ * connects again. It is served after everything else in the loop (what is watched, signals,
+ * timers), so that nobody who floods it with calls keeps a drift from being seen.
  */
 #include "daemon/bus.h"
 
 #include <errno.h>
 
+#include <jansson.h>
+
+#include "daemon/bus_side.h"
 #include "daemon/manager.h"
 
 #define SYSTEMD_NAME	  "org.freedesktop.systemd1"
 #define SYSTEMD_PATH	  "/org/freedesktop/systemd1"
 #define SYSTEMD_INTERFACE "org.freedesktop.systemd1.Manager"
 #define VERIFIED_TARGET	  "latency-verified.target"
-
-static int get_verdict(sd_bus *bus, const char *path, const char *interface, const char *property,
-		       sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	const struct manager *m = userdata;
-
-	(void)bus;
-	(void)path;
-	(void)interface;
-	(void)property;
-	(void)error;
-	return sd_bus_message_append(reply, "s", machine_verdict_name(m->verdict));
-}
-
-static int method_status(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-	const struct manager *m = userdata;
-
-	(void)error;
-	return sd_bus_reply_method_return(call, "s", m->status ? m->status : "");
-}
-
-static int method_refresh(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-	(void)error;
-	manager_refresh(userdata);
-	return sd_bus_reply_method_return(call, NULL);
-}
-
-static int method_apply(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-	_cleanup_error_ struct error e = { 0 };
-	int r, reboot;
-
-	r = sd_bus_message_read(call, "b", &reboot);
-	if (r < 0)
-		return r;
-	r = manager_apply(userdata, reboot, call, &e);
-	if (r == -EBUSY)
-		return sd_bus_error_setf(error, BUS_NAME ".Error.Busy", "%s", e.what);
-	if (r < 0)
-		return sd_bus_error_set_errnof(error, r, "%s", e.what ? e.what : strerror(-r));
-	return 1; /* answered when the child has ended */
-}
-
-static const sd_bus_vtable vtable[] = {
-	SD_BUS_VTABLE_START(0),
-	SD_BUS_PROPERTY("Verdict", "s", get_verdict, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(struct manager, generation),
-			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), method_status,
-				SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD_WITH_ARGS("Apply", SD_BUS_ARGS("b", reboot),
-				SD_BUS_RESULT("i", exit_code, "s", output_tail), method_apply, 0),
-	SD_BUS_METHOD_WITH_ARGS("Refresh", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_refresh, 0),
-	SD_BUS_VTABLE_END,
-};
+/* After the look that a batch of events asks for. */
+#define PRIORITY (SD_EVENT_PRIORITY_NORMAL + 2)
 
 static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -82,7 +30,7 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
 int bus_export(sd_bus *bus, struct manager *m)
 {
-	return sd_bus_add_object_vtable(bus, NULL, BUS_PATH, BUS_INTERFACE, vtable, m);
+	return sd_bus_add_object_vtable(bus, NULL, BUS_PATH, BUS_INTERFACE, bus_reading, m);
 }
 
 int bus_connect(struct manager *m)
@@ -92,11 +40,12 @@ int bus_connect(struct manager *m)
 	if (m->bus && sd_bus_is_open(m->bus) > 0)
 		return 0;
 	bus_close(m);
-	r = sd_bus_open_system(&m->bus);
+	m->requests.side = bus_side_new(m);
+	r = m->requests.side ? sd_bus_open_system(&m->bus) : -ENOMEM;
 	if (r >= 0)
-		r = sd_bus_attach_event(m->bus, m->event, SD_EVENT_PRIORITY_NORMAL);
+		r = sd_bus_attach_event(m->bus, m->event, PRIORITY);
 	if (r >= 0)
-		r = bus_export(m->bus, m);
+		r = sd_bus_add_object_vtable(m->bus, NULL, BUS_PATH, BUS_INTERFACE, bus_all, m);
 	if (r >= 0)
 		r = sd_bus_request_name_async(m->bus, NULL, BUS_NAME, 0, on_name, m);
 	if (r < 0)
@@ -106,6 +55,7 @@ int bus_connect(struct manager *m)
 
 void bus_close(struct manager *m)
 {
+	m->requests.side = bus_side_free(m->requests.side);
 	m->bus = sd_bus_flush_close_unref(m->bus);
 	m->target = -1;
 }
@@ -114,7 +64,37 @@ void bus_announce(struct manager *m)
 {
 	if (m->bus)
 		(void)sd_bus_emit_properties_changed(m->bus, BUS_PATH, BUS_INTERFACE, "Verdict",
-						     "Generation", NULL);
+						     "Generation", "Paused", "PausedUntil",
+						     "Watching", NULL);
+}
+
+void bus_signal_alert(struct manager *m, const struct alert *a)
+{
+	json_t *json = m->bus ? alert_to_json(a) : NULL;
+	_cleanup_free_ char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+
+	json_decref(json);
+	if (text)
+		(void)sd_bus_emit_signal(m->bus, BUS_PATH, BUS_INTERFACE, "SettingChanged", "sssss",
+					 a->guest ? a->guest : "", a->setting, verdict_name(a->was),
+					 verdict_name(a->now), text);
+}
+
+static int on_unit_job(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	(void)error;
+	if (sd_bus_message_is_method_error(reply, NULL))
+		manager_complain(userdata, "systemd refuses a unit: %s",
+				 sd_bus_message_get_error(reply)->message);
+	return 0;
+}
+
+void bus_start_unit(struct manager *m, const char *unit)
+{
+	if (m->bus)
+		(void)sd_bus_call_method_async(m->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH,
+					       SYSTEMD_INTERFACE, "StartUnit", on_unit_job, m, "ss",
+					       unit, "replace");
 }
 
 static int on_target_job(sd_bus_message *reply, void *userdata, sd_bus_error *error)

@@ -28,30 +28,29 @@ void child_signal(struct child *c, int signal)
 		(void)kill(c->pid, signal);
 }
 
-static void keep_tail(struct child *c, const char *text, size_t n)
+void tail_add(struct tail *t, const char *text, size_t n)
 {
-	size_t room = sizeof(c->tail) - 1, drop;
+	size_t room = sizeof(t->text) - 1, drop;
 
 	if (n > room) {
 		text += n - room;
 		n = room;
 	}
-	drop = c->n_tail + n > room ? c->n_tail + n - room : 0;
-	memmove(c->tail, c->tail + drop, c->n_tail - drop);
-	c->n_tail -= drop;
-	memcpy(c->tail + c->n_tail, text, n);
-	c->n_tail += n;
-	c->tail[c->n_tail] = '\0';
+	drop = t->n + n > room ? t->n + n - room : 0;
+	memmove(t->text, t->text + drop, t->n - drop);
+	t->n -= drop;
+	memcpy(t->text + t->n, text, n);
+	t->n += n;
+	t->text[t->n] = '\0';
 }
 
-/* Everything there is now. */
-static ssize_t drain(struct child *c)
+ssize_t tail_drain(struct tail *t, int fd)
 {
 	char buffer[1024];
 	ssize_t n;
 
-	while ((n = read(c->output, buffer, sizeof(buffer))) > 0)
-		keep_tail(c, buffer, (size_t)n);
+	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
+		tail_add(t, buffer, (size_t)n);
 	return n;
 }
 
@@ -61,7 +60,7 @@ static int on_output(sd_event_source *s, int fd, uint32_t revents, void *userdat
 
 	(void)fd;
 	(void)revents;
-	if (drain(c) == 0)
+	if (tail_drain(&c->tail, c->output) == 0)
 		(void)sd_event_source_set_enabled(s, SD_EVENT_OFF);
 	return 0;
 }
@@ -72,9 +71,9 @@ static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userd
 	struct child *c = userdata;
 
 	(void)s;
-	(void)drain(c);
+	(void)tail_drain(&c->tail, c->output);
 	child_close(c);
-	c->done(status, c->tail, c->userdata);
+	c->done(status, c->tail.text, c->userdata);
 	return 0;
 }
 
@@ -130,16 +129,13 @@ static pid_t fork_with_pipe(struct child *c, struct error *e)
 	}
 	close(pipe_fds[1]);
 	c->output = pipe_fds[0];
-	c->n_tail = 0;
-	c->tail[0] = '\0';
+	tail_clear(&c->tail);
 	c->running = true;
 	c->pid = pid;
 	return pid;
 }
 
-/* Beside this program, as the build tree and a private prefix have it, or in the bin folder beside
- * the sbin folder. */
-static int find_latencyctl(char path[PATH_MAX])
+int find_latencyctl(char path[PATH_MAX], struct error *e)
 {
 	static const char *const places[] = { "latencyctl", "../bin/latencyctl" };
 	char self[PATH_MAX];
@@ -147,19 +143,18 @@ static int find_latencyctl(char path[PATH_MAX])
 	char *slash;
 
 	if (n < 0)
-		return -errno;
+		return error_set(e, -errno, "cannot read /proc/self/exe: %s", strerror(errno));
 	self[n] = '\0';
 	slash = strrchr(self, '/');
-	if (!slash)
-		return -ENOENT;
-	*slash = '\0';
+	if (slash)
+		*slash = '\0';
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		int length = snprintf(path, PATH_MAX, "%s/%s", self, places[i]);
 
 		if (length > 0 && length < PATH_MAX && access(path, X_OK) == 0)
 			return 0;
 	}
-	return -ENOENT;
+	return error_set(e, -ENOENT, "there is no latencyctl beside latencyd, in %s", self);
 }
 
 int child_start_latencyctl(struct child *c, sd_event *event, const char **argv, child_done_fn done,
@@ -169,9 +164,9 @@ int child_start_latencyctl(struct child *c, sd_event *event, const char **argv, 
 	pid_t pid;
 	int r;
 
-	r = find_latencyctl(path);
+	r = find_latencyctl(path, e);
 	if (r < 0)
-		return error_set(e, r, "cannot find latencyctl beside latencyd: %s", strerror(-r));
+		return r;
 	pid = fork_with_pipe(c, e);
 	if (pid < 0)
 		return pid;
@@ -181,20 +176,6 @@ int child_start_latencyctl(struct child *c, sd_event *event, const char **argv, 
 		dprintf(STDERR_FILENO, "cannot run %s: %s\n", path, strerror(errno));
 		_exit(127);
 	}
-	c->done = done;
-	c->userdata = userdata;
-	return watch(c, event, pid, e);
-}
-
-int child_start_function(struct child *c, sd_event *event, int (*fn)(void), child_done_fn done,
-			 void *userdata, struct error *e)
-{
-	pid_t pid = fork_with_pipe(c, e);
-
-	if (pid < 0)
-		return pid;
-	if (pid == 0)
-		_exit(fn());
 	c->done = done;
 	c->userdata = userdata;
 	return watch(c, event, pid, e);

@@ -36,6 +36,34 @@ bool step_consented(const struct step *step, unsigned allow)
 	}
 }
 
+bool step_of_runtime(const struct step *step)
+{
+	switch (step->kind) {
+	case STEP_PACKAGE:
+	case STEP_BOOT_DEFAULT:
+	case STEP_BOOT_ARG:
+	case STEP_GUEST_STOP:
+	case STEP_GUEST_LAUNCH:
+	case STEP_REBOOT:
+		return false;
+	case STEP_GUEST_DOCUMENT:
+		return !step->reboot;
+	default:
+		return true;
+	}
+}
+
+void plan_keep_runtime(struct plan *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_steps; i++)
+		if (step_of_runtime(&p->steps[i]))
+			p->steps[n++] = p->steps[i];
+	p->n_steps = n;
+	p->needs_reboot = p->drops_running_args = false;
+}
+
 static bool same_text(const char *a, const char *b)
 {
 	return a && b ? streq(a, b) : a == b;
@@ -108,8 +136,8 @@ static int execute_consented(const struct plan *p, unsigned allow, const struct 
 	return (int)n;
 }
 
-static int look_and_plan(const struct sysroot *root, struct desired *d, struct convergence *ret,
-			 struct error *e)
+static int look_and_plan(const struct sysroot *root, struct desired *d, unsigned allow,
+			 struct convergence *ret, struct error *e)
 {
 	struct convergence c = { 0 };
 	int r;
@@ -122,6 +150,8 @@ static int look_and_plan(const struct sysroot *root, struct desired *d, struct c
 		look_done(&c.look);
 		return error_set(e, r, "out of memory while planning");
 	}
+	if (allow & ALLOW_RUNTIME_ONLY)
+		plan_keep_runtime(&c.plan);
 	c.rounds = ret->rounds;
 	convergence_done(ret);
 	*ret = c;
@@ -144,7 +174,7 @@ static int run_rounds(const struct sysroot *root, struct desired *d, unsigned al
 		c->rounds++;
 		before = c->plan;
 		c->plan = (struct plan){ 0 };
-		r = look_and_plan(root, d, c, e);
+		r = look_and_plan(root, d, allow, c, e);
 		same = r == 0 && plan_same_steps(&before, &c->plan);
 		/* Once the arguments are out of the boot entry nothing shows that the running
 		 * kernel has them only from us. */
@@ -164,14 +194,14 @@ int converge(const struct sysroot *root, struct desired *d, unsigned allow,
 	_cleanup_close_ int lock = -1;
 	int r;
 
-	r = look_and_plan(root, d, &c, e);
+	r = look_and_plan(root, d, allow, &c, e);
 	if (r < 0)
 		return r;
 	if (plan_n_actions(&c.plan) > 0) {
 		lock = machine_lock(e);
 		if (lock < 0)
 			return lock;
-		r = look_and_plan(root, d, &c, e);
+		r = look_and_plan(root, d, allow, &c, e);
 		if (r >= 0)
 			r = run_rounds(root, d, allow, ops, &c, e);
 		if (r < 0)

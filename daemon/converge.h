@@ -27,18 +27,27 @@ void convergence_done(struct convergence *c);
 
 #define CONVERGE_ROUNDS 5
 
+/* A bit of @allow, beside those of enum disruption: nothing but what the running machine takes. No
+ * packages, boot files, starts or restarts of guests, reboot: such steps are not even in the plan.
+ */
+#define ALLOW_RUNTIME_ONLY (1U << _DISRUPTION_MAX)
+
 /*
  * Works on the live machine. With nothing to do but a reboot it takes no lock and writes nothing.
- * @allow: bits 1 << enum disruption that were consented to. Ends when only the reboot is left, when
- * a round changed nothing of the plan, or after CONVERGE_ROUNDS. Failed steps are no error here:
- * *ret's report has them. A revert that waits for its reboot is taken back. -EBUSY:
- * another apply or revert runs; else negative errno, *ret untouched.
+ * @allow: bits 1 << enum disruption that were consented to, ALLOW_RUNTIME_ONLY. Ends when only the
+ * reboot is left, when a round changed nothing of the plan, or after CONVERGE_ROUNDS. Failed steps
+ * are no error here: *ret's report has them. A revert that waits for its reboot is taken back.
+ * -EBUSY: another apply or revert runs; else negative errno, *ret untouched.
  */
 int converge(const struct sysroot *root, struct desired *d, unsigned allow,
 	     const struct converge_ops *ops, struct convergence *ret, struct error *e);
 
 /* May @step run with the consent @allow? A service step is one that the document asks for. */
 bool step_consented(const struct step *step, unsigned allow);
+/* Does @step change only the running machine? */
+bool step_of_runtime(const struct step *step);
+/* Leaves out every other step; there is then no reboot to come. */
+void plan_keep_runtime(struct plan *p);
 /* Are the steps the same in kind, target and value wanted? */
 bool plan_same_steps(const struct plan *a, const struct plan *b);
 /* Steps other than STEP_REBOOT. */

@@ -84,10 +84,10 @@ void guest_role_converge(struct guest_role *g)
 	_cleanup_error_ struct error e = { 0 };
 	int r;
 
-	if (!g->converge_wanted || g->m->child.running || g->segment.running || g->m->stopping)
+	if (!g->converge_wanted || manager_busy(g->m) || g->m->stopping)
 		return;
 	g->converge_wanted = false;
-	r = manager_apply(g->m, g->reboot, NULL, &e);
+	r = requests_add(g->m, REQUEST_APPLY, g->reboot ? "reboot" : NULL, NULL, &e);
 	if (r < 0)
 		manager_complain(g->m, "the host's document cannot be applied: %s", e.what);
 }
@@ -135,7 +135,7 @@ static void on_segment_ended(int status, const char *tail, void *userdata)
 	    asprintf(&g->trouble, "latencyctl segment ended with %d: %s", status, tail) < 0)
 		g->trouble = NULL;
 	guest_role_converge(g);
-	manager_child_ended(g->m);
+	manager_task_ended(g->m);
 }
 
 static int write_request(const struct segment_request *rq, struct error *e)
@@ -160,7 +160,7 @@ static int start_segment(struct guest_role *g, const struct segment_request *rq,
 	char *id;
 	int r;
 
-	if (g->m->child.running)
+	if (g->m->requests.task.running)
 		return error_set(e, -EBUSY, "this guest is being changed by an apply");
 	if (g->segment.running)
 		return error_set(e, -EBUSY, "the segment %s is being measured", g->segment_id);
@@ -169,7 +169,8 @@ static int start_segment(struct guest_role *g, const struct segment_request *rq,
 		return error_set(e, -ENOMEM, "out of memory");
 	r = write_request(rq, e);
 	if (r >= 0)
-		r = child_start_latencyctl(&g->segment, g->m->event, argv, on_segment_ended, g, e);
+		r = task_start(&g->segment, g->m->event, g->m->bus, "segment", argv,
+			       on_segment_ended, g, e);
 	if (r < 0) {
 		free(id);
 		return r;
@@ -252,7 +253,7 @@ static int on_kill_timer(sd_event_source *s, uint64_t usec, void *userdata)
 
 	(void)s;
 	(void)usec;
-	child_signal(&g->segment, SIGKILL);
+	task_signal(&g->segment, SIGKILL);
 	return 0;
 }
 
@@ -260,7 +261,7 @@ void guest_role_stop_segment(struct guest_role *g)
 {
 	if (!g->segment.running || g->kill_timer)
 		return;
-	child_signal(&g->segment, SIGINT);
+	task_signal(&g->segment, SIGINT);
 	(void)sd_event_add_time_relative(g->m->event, &g->kill_timer, CLOCK_MONOTONIC,
 					 END_POLITELY_US, 0, on_kill_timer, g);
 }
@@ -300,7 +301,8 @@ int guest_role_init(struct guest_role *g, struct manager *m)
 {
 	int r;
 
-	*g = (struct guest_role){ .m = m, .segment.output = -1 };
+	*g = (struct guest_role){ .m = m };
+	task_init(&g->segment);
 	r = sd_event_add_defer(m->event, &g->converge, on_converge, g);
 	return r < 0 ? r : sd_event_source_set_enabled(g->converge, SD_EVENT_OFF);
 }
@@ -309,7 +311,7 @@ void guest_role_done(struct guest_role *g)
 {
 	sd_event_source_disable_unref(g->converge);
 	sd_event_source_disable_unref(g->kill_timer);
-	child_close(&g->segment);
+	task_close(&g->segment);
 	free(g->segment_id);
 	free(g->trouble);
 }

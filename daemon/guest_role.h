@@ -6,7 +6,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#include "daemon/child.h"
+#include "daemon/task.h"
 
 struct manager;
 
@@ -15,7 +15,7 @@ struct guest_role {
 	sd_event_source *converge; /* runs once, after the answer has gone out */
 	bool converge_wanted, reboot;
 
-	struct child segment;
+	struct task segment;
 	char *segment_id; /* of the one that runs, or ran last; NULL: none */
 	uint64_t started_us, ended_us;
 	char *trouble; /* why there is no result, if so */

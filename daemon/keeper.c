@@ -23,7 +23,8 @@
 
 void keeper_init(struct keeper *k)
 {
-	*k = (struct keeper){ .measure.output = -1 };
+	*k = (struct keeper){ 0 };
+	task_init(&k->measure);
 }
 
 static void unwatch(struct keeper_watch *w)
@@ -50,7 +51,7 @@ void keeper_done(struct keeper *k)
 	free(k->watches);
 	keeper_blind(k);
 	free(k->tried);
-	child_close(&k->measure);
+	task_close(&k->measure);
 }
 
 /* ---- QEMU processes ---- */
@@ -260,7 +261,7 @@ static void on_measured(int status, const char *tail, void *userdata)
 	/* 1 and 2: it could not run; the verdicts of a run are in its report. */
 	if (status == EXIT_FAILURE || status == 2 || status > 5)
 		manager_complain(m, "latencyctl measure failed (%d): %s", status, tail);
-	manager_child_ended(m);
+	manager_task_ended(m);
 }
 
 /* Once in a boot for a document, however it ends: a run that fails would fail again and again. */
@@ -274,7 +275,8 @@ static void start_measuring(struct manager *m)
 	m->keeper.measure_due = false;
 	r = root_replace(MEASURED_FILE, digest, strlen(digest), 0644, &e);
 	if (r >= 0)
-		r = child_start_latencyctl(&m->keeper.measure, m->event, argv, on_measured, m, &e);
+		r = task_start(&m->keeper.measure, m->event, m->bus, "measure", argv, on_measured,
+			       m, &e);
 	if (r < 0)
 		manager_complain(m, "cannot measure: %s", e.what ? e.what : strerror(-r));
 }
@@ -327,8 +329,7 @@ void keeper_act(struct manager *m)
 	_cleanup_error_ struct error e = { 0 };
 	struct keeper *k = &m->keeper;
 
-	if (m->child.running || k->measure.running || m->role.segment.running || m->stopping ||
-	    applied_to_machine() <= 0)
+	if (manager_busy(m) || m->stopping || applied_to_machine() <= 0)
 		return;
 	if (k->wanted && k->left_alone)
 		manager_complain(m,
@@ -336,7 +337,7 @@ void keeper_act(struct manager *m)
 				 "starts it again",
 				 k->left_alone);
 	else if (k->wanted && keeper_may_try(k, now_us(m))) {
-		if (manager_apply(m, false, NULL, &e) < 0)
+		if (requests_add(m, REQUEST_APPLY, NULL, NULL, &e) < 0)
 			manager_complain(m, "%s", e.what);
 	} else if (!k->wanted && k->measure_due)
 		start_measuring(m);

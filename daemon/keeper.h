@@ -6,7 +6,7 @@
  */
 #include <systemd/sd-event.h>
 
-#include "daemon/child.h"
+#include "daemon/task.h"
 #include "daemon/look.h"
 
 struct manager;
@@ -35,7 +35,7 @@ struct keeper {
 	bool unsettled;	     /* some guest runs and is not verified */
 	char *left_alone;    /* a guest that is to be launched, but ended while we watched */
 	bool measure_due;
-	struct child measure;
+	struct task measure;
 };
 
 void keeper_init(struct keeper *k);

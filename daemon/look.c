@@ -6,7 +6,6 @@
 #include "daemon/look.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include <jansson.h>
 
@@ -44,6 +43,18 @@ int look_observe(const struct sysroot *root, const struct desired *d, struct obs
 	return 0;
 }
 
+struct desired look_part(const struct desired *d, uint64_t settings)
+{
+	struct desired part = *d;
+
+	for (size_t i = 0; i < SETTINGS_MAX; i++)
+		if (!(settings >> i & 1))
+			part.values[i] = NULL;
+	part.guests = NULL;
+	part.n_guests = 0;
+	return part;
+}
+
 int look_take(const struct sysroot *root, struct desired *d, struct look *ret, struct error *e)
 {
 	_cleanup_look_ struct look l = { 0 };
@@ -79,15 +90,4 @@ json_t *look_previous(const struct sysroot *root)
 		return previous;
 	json_decref(previous);
 	return NULL;
-}
-
-const char *iso_time(int64_t t, char buffer[ISO_TIME_SIZE])
-{
-	time_t seconds = (time_t)t;
-	struct tm tm;
-
-	if (!gmtime_r(&seconds, &tm) ||
-	    strftime(buffer, ISO_TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		buffer[0] = '\0';
-	return buffer;
 }

@@ -4,6 +4,7 @@
  * `latencyctl status`, each round of an apply and each pass of the daemon begin with. Read-only.
  */
 #include "probes/observe.h"
+#include "state/iso_time.h"
 #include "state/verdict.h"
 
 struct json_t;
@@ -23,10 +24,10 @@ int look_observe(const struct sysroot *root, const struct desired *d, struct obs
  * only. Errors are those of desired_resolve(), and -ENOMEM. */
 int look_take(const struct sysroot *root, struct desired *d, struct look *ret, struct error *e);
 
+/* @d with the settings outside of @settings (bits by index in settings[]) and the guests left out:
+ * a view that shares everything with @d, is never freed, and lives as long. */
+struct desired look_part(const struct desired *d, uint64_t settings);
+
 /* What the daemon published last (caller frees), or NULL: there is none, or it is no JSON object.
  */
 struct json_t *look_previous(const struct sysroot *root);
-
-/* ISO 8601 UTC of @t, "2026-11-22T10:00:00Z". */
-#define ISO_TIME_SIZE 32
-const char *iso_time(int64_t t, char buffer[ISO_TIME_SIZE]);

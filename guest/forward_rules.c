@@ -224,7 +224,7 @@ int forward_read_rule(struct arena *a, const json_t *rule, struct table *t)
 		return -ENOMEM;
 	f->port = (unsigned)number;
 	if (input && source) {
-		r = forward_parse_address(a, source, &address);
+		r = address_parse(a, source, &address);
 		if (r == 0)
 			r = forward_add_source(a, f, &address);
 	} else if (!input && to) {

@@ -2,15 +2,9 @@
 /* A table of forwards between its three forms: our text, what it means, and nftables' JSON. */
 #include <jansson.h>
 
-#include "state/arena.h"
+#include "state/address.h"
 
 #define FORWARD_TABLE "latencyd"
-
-struct address {
-	bool ip6;
-	unsigned length; /* of the network; 32 or 128: one address */
-	const char *text;
-};
 
 struct forward {
 	unsigned port;
@@ -31,8 +25,6 @@ static inline void json_donep(json_t **j)
 }
 #define _cleanup_json_ _cleanup_(json_donep)
 
-/* An address or a network as the kernel keeps it: bits behind the prefix are zero. -EINVAL. */
-int forward_parse_address(struct arena *a, const char *text, struct address *ret);
 int forward_add_source(struct arena *a, struct forward *f, const struct address *address);
 int forward_parse_to(struct arena *a, const char *text, struct forward *f);
 /* Text to table, appended: -EINVAL. And back: NULL when out of memory. */

@@ -1,48 +1,21 @@
 /*
  * The text of a table of forwards, read strictly: nothing gets into a rule that is not a number or
- * an address that inet_pton(3) knows.
+ * an address.
  */
 #include "guest/forward_table.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 
-static int parse_number(const char *text, unsigned max, unsigned *ret)
+static int parse_port(const char *text, unsigned *ret)
 {
 	unsigned long value;
 
 	if (!*text || strspn(text, "0123456789") != strlen(text) || strlen(text) > 5)
 		return -EINVAL;
 	value = strtoul(text, NULL, 10);
-	if (value > max)
+	if (value == 0 || value > 65535)
 		return -EINVAL;
 	*ret = (unsigned)value;
-	return 0;
-}
-
-int forward_parse_address(struct arena *a, const char *text, struct address *ret)
-{
-	struct address address = { .ip6 = strchr(text, ':') };
-	unsigned char bytes[16] = { 0 };
-	char buffer[INET6_ADDRSTRLEN];
-	char *copy = arena_strdup(a, text), *slash = copy ? strchr(copy, '/') : NULL;
-	int family = address.ip6 ? AF_INET6 : AF_INET;
-	unsigned full = address.ip6 ? 128 : 32;
-
-	if (!copy)
-		return -ENOMEM;
-	if (slash)
-		*slash++ = '\0';
-	address.length = full;
-	if (inet_pton(family, copy, bytes) != 1 ||
-	    (slash && parse_number(slash, full, &address.length) < 0))
-		return -EINVAL;
-	for (unsigned bit = address.length; bit < full; bit++)
-		bytes[bit / 8] &= (unsigned char)~(0x80U >> bit % 8);
-	address.text = arena_strdup(a, inet_ntop(family, bytes, buffer, sizeof(buffer)));
-	if (!address.text)
-		return -ENOMEM;
-	*ret = address;
 	return 0;
 }
 
@@ -59,7 +32,7 @@ int forward_add_source(struct arena *a, struct forward *f, const struct address 
 int forward_parse_to(struct arena *a, const char *text, struct forward *f)
 {
 	struct address to;
-	int r = strchr(text, '/') ? -EINVAL : forward_parse_address(a, text, &to);
+	int r = strchr(text, '/') ? -EINVAL : address_parse(a, text, &to);
 
 	if (r < 0)
 		return r;
@@ -84,14 +57,14 @@ static int parse_line(struct arena *a, char *line, struct forward *f)
 		if (r < 0)
 			return r;
 	}
-	r = parse_number(line, 65535, &f->port);
-	if (r < 0 || f->port == 0)
-		return -EINVAL;
+	r = parse_port(line, &f->port);
+	if (r < 0)
+		return r;
 	for (source = strtok_r(from + strlen(" from "), ", ", &at); source;
 	     source = strtok_r(NULL, ", ", &at)) {
 		struct address address;
 
-		r = forward_parse_address(a, source, &address);
+		r = address_parse(a, source, &address);
 		if (r == 0)
 			r = forward_add_source(a, f, &address);
 		if (r < 0)
@@ -115,13 +88,6 @@ int forward_parse_text(struct arena *a, const char *text, struct table *t)
 			return r;
 	}
 	return 0;
-}
-
-static const char *address_text(struct arena *a, const struct address *x)
-{
-	if (x->length == (x->ip6 ? 128U : 32U))
-		return x->text;
-	return arena_printf(a, "%s/%u", x->text, x->length);
 }
 
 const char *forward_table_text(struct arena *a, const struct table *t)

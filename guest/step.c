@@ -12,6 +12,8 @@
 #include "guest/files.h"
 #include "guest/forward.h"
 #include "guest/running.h"
+#include "state/guest_argv.h"
+#include "state/guest_row.h"
 
 #define SHUTDOWN_S	60
 #define CALL_TIMEOUT_MS 10000
@@ -80,15 +82,48 @@ int guest_forwards_set(const char *want, struct error *e)
 	return r;
 }
 
+/* QEMU's listening end is anybody's without the rule, so the rule comes first, or no guest. */
+static int check_guarded(const struct desired_guest *g, struct error *e)
+{
+	struct arena a = { 0 };
+	struct fact live = { 0 };
+	const char *line;
+	int r = 0;
+
+	if (!guest_listens_to_others(g))
+		return 0;
+	line = forward_line(g, &a);
+	r = line ? forward_read(&a, &live) : -ENOMEM;
+	if (r < 0) {
+		error_set(e, r, "out of memory");
+	} else if (!fact_known(&live) || forward_count(live.text, line) != 1) {
+		r = error_set(e, -EPERM,
+			      "the guest %s is not started: its ssh port %u would be open to "
+			      "everybody, because the firewall's rule for it is not there",
+			      g->name, g->ssh.host_port);
+		error_todo(e, "mend what guest_ssh says, or allow only 127.0.0.0/8, then apply "
+			      "again");
+	}
+	arena_free(&a);
+	return r;
+}
+
+static int launch(const struct step *s, struct error *e)
+{
+	int r = check_guarded(s->guest, e);
+
+	return r < 0 ? r : guest_launch(s->guest, s->argv, e);
+}
+
 int guest_step(const struct step *s, struct error *e)
 {
 	switch (s->kind) {
 	case STEP_FORWARD:
 		return guest_forwards_set(s->want, e);
 	case STEP_GUEST_STOP:
-		return guest_stop(s->guest, SHUTDOWN_S, e);
+		return guest_stop(s->guest, SHUTDOWN_S, NULL, NULL, e);
 	case STEP_GUEST_LAUNCH:
-		return guest_launch(s->guest, s->argv, e);
+		return launch(s, e);
 	case STEP_GUEST_DOCUMENT:
 		return send_document(s, e);
 	default:

@@ -18,6 +18,9 @@ int guest_forwards_set(const char *want, struct error *e);
  * with its own last words, and nothing of it is left behind. 1; 0: it runs already; -errno.
  */
 int guest_launch(const struct desired_guest *g, const char *const *argv, struct error *e);
-/* Power button, @timeout_s for a clean shutdown, then QMP quit, SIGTERM, SIGKILL. 1; 0: it did not
- * run; -errno. Never an adopted guest: -EPERM. */
-int guest_stop(const struct desired_guest *g, unsigned timeout_s, struct error *e);
+/* Hears what is waited for, and how long, before the wait begins. */
+typedef void (*guest_tell_fn)(const char *what, void *userdata);
+/* Power button, @timeout_s for a clean shutdown, then QMP quit, SIGTERM, SIGKILL. @tell may be
+ * NULL. 1; 0: it did not run; -errno. Never an adopted guest: -EPERM. */
+int guest_stop(const struct desired_guest *g, unsigned timeout_s, guest_tell_fn tell,
+	       void *userdata, struct error *e);

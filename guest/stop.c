@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <sys/pidfd.h>
 
 #include "guest/files.h"
@@ -21,6 +22,28 @@
 #define TERMINATE_MS   5000
 #define KILL_MS	       10000
 
+struct stop {
+	const struct desired_guest *guest;
+	int pidfd;
+	guest_tell_fn tell;
+	void *userdata;
+};
+
+printf_like(2, 3) static void tell(const struct stop *s, const char *format, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	if (!s->tell)
+		return;
+	va_start(ap, format);
+	if (vasprintf(&text, format, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	if (text)
+		s->tell(text, s->userdata);
+}
+
 static bool ended(int pidfd, int timeout_ms)
 {
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
@@ -32,28 +55,35 @@ static bool ended(int pidfd, int timeout_ms)
 	return r > 0;
 }
 
-static bool ask_qmp(const struct desired_guest *g, int pidfd, unsigned timeout_s)
+static bool ask_qmp(const struct stop *s, unsigned timeout_s)
 {
 	_cleanup_(qmp_closep) struct qmp *qmp = NULL;
 	struct arena a = { 0 };
-	const char *path = guest_path(&a, g->name, GUEST_QMP);
+	const char *path = guest_path(&a, s->guest->name, GUEST_QMP);
 	int r = path ? qmp_open(path, QMP_TIMEOUT_MS, &qmp, NULL) : -ENOMEM;
 
 	arena_free(&a);
 	if (r < 0)
-		return ended(pidfd, 0);
+		return ended(s->pidfd, 0);
 	r = qmp_command(qmp, "system_powerdown", NULL, QMP_TIMEOUT_MS, NULL, NULL);
-	if (ended(pidfd, r < 0 ? 0 : (int)timeout_s * 1000))
+	if (r >= 0 && timeout_s)
+		tell(s, "pressed the power button of guest %s: it has %u s to shut down",
+		     s->guest->name, timeout_s);
+	if (ended(s->pidfd, r < 0 ? 0 : (int)timeout_s * 1000))
 		return true;
+	tell(s, "guest %s did not shut down: its QEMU is told to quit and has %d s", s->guest->name,
+	     QUIT_MS / 1000);
 	/* It may end before it has answered. */
 	(void)qmp_command(qmp, "quit", NULL, QUIT_MS, NULL, NULL);
-	return ended(pidfd, QUIT_MS);
+	return ended(s->pidfd, QUIT_MS);
 }
 
-static bool send_signal(int pidfd, int number, int timeout_ms)
+static bool send_signal(const struct stop *s, int number, int timeout_ms)
 {
-	(void)pidfd_send_signal(pidfd, number, NULL, 0);
-	return ended(pidfd, timeout_ms);
+	tell(s, "the QEMU of guest %s still runs: it gets SIG%s and has %d s", s->guest->name,
+	     sigabbrev_np(number), timeout_ms / 1000);
+	(void)pidfd_send_signal(s->pidfd, number, NULL, 0);
+	return ended(s->pidfd, timeout_ms);
 }
 
 /* An fd for the process that is the guest's, or -ESRCH. */
@@ -83,8 +113,9 @@ static int clean_up(const struct desired_guest *g, struct error *e)
 	return r;
 }
 
-static int stop(const struct desired_guest *g, unsigned timeout_s, struct error *e)
+static int stop(struct stop *s, unsigned timeout_s, struct error *e)
 {
+	const struct desired_guest *g = s->guest;
 	_cleanup_close_ int pidfd = -1;
 	int r;
 
@@ -97,8 +128,9 @@ static int stop(const struct desired_guest *g, unsigned timeout_s, struct error 
 	pidfd = take_hold(g, r, e);
 	if (pidfd < 0 && pidfd != -ESRCH)
 		return pidfd;
-	if (pidfd >= 0 && !ask_qmp(g, pidfd, timeout_s) &&
-	    !send_signal(pidfd, SIGTERM, TERMINATE_MS) && !send_signal(pidfd, SIGKILL, KILL_MS)) {
+	s->pidfd = pidfd;
+	if (pidfd >= 0 && !ask_qmp(s, timeout_s) && !send_signal(s, SIGTERM, TERMINATE_MS) &&
+	    !send_signal(s, SIGKILL, KILL_MS)) {
 		error_set(e, -ETIMEDOUT, "the QEMU of the guest %s (pid %d) does not end", g->name,
 			  r);
 		return error_todo(e, "see what it waits for: cat /proc/%d/stack", r);
@@ -107,10 +139,12 @@ static int stop(const struct desired_guest *g, unsigned timeout_s, struct error 
 	return r < 0 ? r : 1;
 }
 
-int guest_stop(const struct desired_guest *g, unsigned timeout_s, struct error *e)
+int guest_stop(const struct desired_guest *g, unsigned timeout_s, guest_tell_fn tell,
+	       void *userdata, struct error *e)
 {
 	_cleanup_error_ struct error local = { 0 };
-	int r = stop(g, timeout_s, &local);
+	struct stop s = { .guest = g, .tell = tell, .userdata = userdata };
+	int r = stop(&s, timeout_s, &local);
 
 	return r < 0 ? error_move(e, &local) : r;
 }

@@ -7,7 +7,7 @@
  * Invariants: no PASS with a reason; INCONCLUSIVE and ERROR always have one; every thread is
  * judged.
  */
-#include "measure/judge_run.h"
+#include "measure/judge_parts.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -84,11 +84,7 @@ void run_judgement_done(struct run_judgement *j)
 	*j = (struct run_judgement){ 0 };
 }
 
-/* The first to say a reason words it. */
-static int reason(struct run_judgement *j, enum run_reason r, const char *fmt, ...)
-	printf_like(3, 4);
-
-static int reason(struct run_judgement *j, enum run_reason r, const char *fmt, ...)
+int judge_reason(struct run_judgement *j, enum run_reason r, const char *fmt, ...)
 {
 	_cleanup_free_ char *text = NULL;
 	va_list ap;
@@ -136,35 +132,38 @@ static int judge_tool(const struct segment_input *in, struct run_judgement *j)
 	int r = 0, n;
 
 	if (in->load_trouble)
-		r |= reason(j, REASON_LOAD_DIED, "the load was not in place: %s", in->load_trouble);
+		r |= judge_reason(j, REASON_LOAD_DIED, "the load was not in place: %s",
+				  in->load_trouble);
 	if (in->unreachable)
-		return r | reason(j, REASON_GUEST_UNREACHABLE, "the guest does not answer: %s",
-				  in->unreachable);
+		return r | judge_reason(j, REASON_GUEST_UNREACHABLE,
+					"the guest does not answer: %s", in->unreachable);
 	said = last_line(in->output, &n);
 	if (in->not_started)
-		return r | reason(j, REASON_TOOL_ERROR, "%s", in->not_started);
+		return r | judge_reason(j, REASON_TOOL_ERROR, "%s", in->not_started);
 	if (!in->result && !in->result_error && cyclictest_is_usage(in->output))
-		return r | reason(j, REASON_TOOL_ERROR,
-				  "cyclictest printed its usage instead of measuring");
+		return r | judge_reason(j, REASON_TOOL_ERROR,
+					"cyclictest printed its usage instead of measuring");
 	if (in->timed_out)
-		r |= reason(j, REASON_TOOL_ERROR,
-			    "cyclictest did not end by itself and was killed");
+		r |= judge_reason(j, REASON_TOOL_ERROR,
+				  "cyclictest did not end by itself and was killed");
 	else if (WIFSIGNALED(in->wait_status))
-		r |= reason(j, REASON_TOOL_ERROR, "cyclictest was killed by signal %d (%s)",
-			    WTERMSIG(in->wait_status), strsignal(WTERMSIG(in->wait_status)));
+		r |= judge_reason(j, REASON_TOOL_ERROR, "cyclictest was killed by signal %d (%s)",
+				  WTERMSIG(in->wait_status), strsignal(WTERMSIG(in->wait_status)));
 	else if (WIFEXITED(in->wait_status) && WEXITSTATUS(in->wait_status))
-		r |= reason(j, REASON_TOOL_ERROR, "cyclictest ended with exit status %d%s%.*s",
-			    WEXITSTATUS(in->wait_status), n ? ": " : "", n, said);
+		r |= judge_reason(j, REASON_TOOL_ERROR,
+				  "cyclictest ended with exit status %d%s%.*s",
+				  WEXITSTATUS(in->wait_status), n ? ": " : "", n, said);
 	if (in->result_error)
-		r |= reason(j, REASON_BAD_JSON, "%s", in->result_error);
+		r |= judge_reason(j, REASON_BAD_JSON, "%s", in->result_error);
 	else if (!in->result)
-		r |= reason(j, REASON_TOOL_ERROR, "cyclictest wrote no result%s%.*s",
-			    n ? ", but said: " : "", n, said);
+		r |= judge_reason(j, REASON_TOOL_ERROR, "cyclictest wrote no result%s%.*s",
+				  n ? ", but said: " : "", n, said);
 	if (in->result && in->result->return_code)
-		r |= reason(j, REASON_TOOL_ERROR, "cyclictest reports return code %" PRId64,
-			    in->result->return_code);
+		r |= judge_reason(j, REASON_TOOL_ERROR, "cyclictest reports return code %" PRId64,
+				  in->result->return_code);
 	if (cyclictest_hit_break(in->output))
-		r |= reason(j, REASON_BREAK_HIT, "cyclictest stopped itself at a break value");
+		r |= judge_reason(j, REASON_BREAK_HIT,
+				  "cyclictest stopped itself at a break value");
 	return r ? -ENOMEM : 0;
 }
 
@@ -173,17 +172,19 @@ static int judge_state(const struct run_input *in, struct run_judgement *j)
 	int r = 0;
 
 	if (in->drift)
-		r |= reason(j, REASON_DRIFT, "the machine left its declared state: %s", in->drift);
+		r |= judge_reason(j, REASON_DRIFT, "the machine left its declared state: %s",
+				  in->drift);
 	if (in->rebooted)
-		r |= reason(j, REASON_REBOOTED, "the machine was booted again meanwhile");
+		r |= judge_reason(j, REASON_REBOOTED, "the machine was booted again meanwhile");
 	if (in->clock_changed)
-		r |= reason(j, REASON_CLOCK_CHANGED, "the kernel changed its clock source");
+		r |= judge_reason(j, REASON_CLOCK_CHANGED, "the kernel changed its clock source");
 	if (in->fingerprint_changed)
-		r |= reason(j, REASON_FINGERPRINT_CHANGED,
-			    "the machine's fingerprint is another one than before the run");
+		r |= judge_reason(j, REASON_FINGERPRINT_CHANGED,
+				  "the machine's fingerprint is another one than before the run");
 	if (in->rt_throttled)
-		r |= reason(j, REASON_THROTTLED_RT,
-			    "real-time throttling is on (kernel.sched_rt_runtime_us is not -1)");
+		r |= judge_reason(
+			j, REASON_THROTTLED_RT,
+			"real-time throttling is on (kernel.sched_rt_runtime_us is not -1)");
 	return r ? -ENOMEM : 0;
 }
 
@@ -195,21 +196,21 @@ static int judge_thread(const struct run_input *in, const struct segment_input *
 	int r = 0;
 
 	if (!t->cycles)
-		return reason(j, REASON_ZERO_SAMPLES, "CPU %d took no sample", t->cpu);
+		return judge_reason(j, REASON_ZERO_SAMPLES, "CPU %d took no sample", t->cpu);
 	if (t->cycles > expected + expected / 100 + 10)
-		r |= reason(j, REASON_TOOL_ERROR,
-			    "CPU %d ran %" PRIu64 " periods where %" PRIu64
-			    " fit: another run than the one asked for",
-			    t->cpu, t->cycles, expected);
+		r |= judge_reason(j, REASON_TOOL_ERROR,
+				  "CPU %d ran %" PRIu64 " periods where %" PRIu64
+				  " fit: another run than the one asked for",
+				  t->cpu, t->cycles, expected);
 	if (!t->has_histogram)
-		r |= reason(j, REASON_BAD_JSON, "CPU %d has no histogram", t->cpu);
+		r |= judge_reason(j, REASON_BAD_JSON, "CPU %d has no histogram", t->cpu);
 	else if (t->overflow && t->max_us < in->histogram_us)
-		r |= reason(j, REASON_BAD_JSON,
-			    "CPU %d: %" PRIu64 " cycles are missing in the histogram", t->cpu,
-			    t->overflow);
+		r |= judge_reason(j, REASON_BAD_JSON,
+				  "CPU %d: %" PRIu64 " cycles are missing in the histogram", t->cpu,
+				  t->overflow);
 	else if (!t->overflow && t->buckets[t->n_buckets - 1].us != t->max_us)
-		r |= reason(j, REASON_BAD_JSON, "CPU %d: the maximum is not in the histogram",
-			    t->cpu);
+		r |= judge_reason(j, REASON_BAD_JSON, "CPU %d: the maximum is not in the histogram",
+				  t->cpu);
 	return r ? -ENOMEM : 0;
 }
 
@@ -224,15 +225,15 @@ static int judge_samples(const struct run_input *in, const struct thread_judgeme
 
 	if (t->merged.cycles &&
 	    missed * 1e6 > expected * (double)(limit < 0 ? MISSED_PPM_MAX : limit))
-		r |= reason(j, REASON_MISSED_PERIODS,
-			    "CPU %d ran %" PRIu64 " of %" PRIu64 " periods (%.1f %% missed): what "
-			    "happened in the others is not known",
-			    t->cpu, t->merged.cycles, t->expected_cycles,
-			    100.0 * missed / expected);
+		r |= judge_reason(
+			j, REASON_MISSED_PERIODS,
+			"CPU %d ran %" PRIu64 " of %" PRIu64 " periods (%.1f %% missed): what "
+			"happened in the others is not known",
+			t->cpu, t->merged.cycles, t->expected_cycles, 100.0 * missed / expected);
 	if (t->merged.has_histogram && t->merged.overflow && in->measure->limits[SLA_OVERFLOW] < 0)
-		r |= reason(j, REASON_OVERFLOW,
-			    "CPU %d: %" PRIu64 " wake-ups beyond the histogram of %u us", t->cpu,
-			    t->merged.overflow, in->histogram_us);
+		r |= judge_reason(j, REASON_OVERFLOW,
+				  "CPU %d: %" PRIu64 " wake-ups beyond the histogram of %u us",
+				  t->cpu, t->merged.overflow, in->histogram_us);
 	return r ? -ENOMEM : 0;
 }
 
@@ -248,7 +249,8 @@ static int judge_cpus(const struct run_input *in, const struct cyclictest_result
 		if (cpu < 0)
 			continue;
 		if (cpuset_has(&measured, (unsigned)cpu) &&
-		    reason(j, REASON_WRONG_CPUS, "CPU %d was measured by two threads", cpu) < 0)
+		    judge_reason(j, REASON_WRONG_CPUS, "CPU %d was measured by two threads", cpu) <
+			    0)
 			return -ENOMEM;
 		if (cpuset_add(&measured, (unsigned)cpu) < 0)
 			return -ENOMEM;
@@ -261,8 +263,9 @@ static int judge_cpus(const struct run_input *in, const struct cyclictest_result
 	text = cpuset_format_list(&measured);
 	if (!asked || !text)
 		return -ENOMEM;
-	return reason(j, REASON_WRONG_CPUS, "CPUs %s were asked for, %zu threads measured CPUs %s",
-		      asked, res->n_threads, *text ? text : "none");
+	return judge_reason(j, REASON_WRONG_CPUS,
+			    "CPUs %s were asked for, %zu threads measured CPUs %s", asked,
+			    res->n_threads, *text ? text : "none");
 }
 
 static int judge_segment_length(const struct segment_input *seg, struct run_judgement *j)
@@ -270,14 +273,15 @@ static int judge_segment_length(const struct segment_input *seg, struct run_judg
 	const struct cyclictest_result *res = seg->result;
 
 	if (seg->elapsed_ms < (uint64_t)seg->duration_s * 1000)
-		return reason(j, REASON_TRUNCATED, "it ended after %.1f of %u s",
-			      (double)seg->elapsed_ms / 1000, seg->duration_s);
+		return judge_reason(j, REASON_TRUNCATED, "it ended after %.1f of %u s",
+				    (double)seg->elapsed_ms / 1000, seg->duration_s);
 	if (res->started_s < 0 || res->ended_s < 0)
-		return reason(j, REASON_TRUNCATED,
-			      "cyclictest does not say when it began and ended");
+		return judge_reason(j, REASON_TRUNCATED,
+				    "cyclictest does not say when it began and ended");
 	if (res->ended_s - res->started_s < seg->duration_s)
-		return reason(j, REASON_TRUNCATED, "by its own clock it ran %" PRId64 " of %u s",
-			      res->ended_s - res->started_s, seg->duration_s);
+		return judge_reason(j, REASON_TRUNCATED,
+				    "by its own clock it ran %" PRId64 " of %u s",
+				    res->ended_s - res->started_s, seg->duration_s);
 	return 0;
 }
 
@@ -305,138 +309,21 @@ static int judge_length(const struct run_input *in, struct run_judgement *j)
 	int r = 0;
 
 	if (j->planned_s < in->duration_s)
-		r |= reason(j, REASON_TRUNCATED, "%u of %u s were begun%s%s", j->planned_s,
-			    in->duration_s, in->stopped ? ": " : "",
-			    in->stopped ? in->stopped : "");
+		r |= judge_reason(j, REASON_TRUNCATED, "%u of %u s were begun%s%s", j->planned_s,
+				  in->duration_s, in->stopped ? ": " : "",
+				  in->stopped ? in->stopped : "");
 	if (!profile || !profile->pass_duration_s)
-		r |= reason(j, REASON_SHORT, "profile %s only shows that measuring works",
-			    in->measure->profile);
+		r |= judge_reason(j, REASON_SHORT, "profile %s only shows that measuring works",
+				  in->measure->profile);
 	else if (in->duration_s < profile->pass_duration_s)
-		r |= reason(j, REASON_SHORT, "%u s are too short for profile %s, which needs %u s",
-			    in->duration_s, in->measure->profile, profile->pass_duration_s);
+		r |= judge_reason(j, REASON_SHORT,
+				  "%u s are too short for profile %s, which needs %u s",
+				  in->duration_s, in->measure->profile, profile->pass_duration_s);
 	else if (profile->provisional)
-		r |= reason(j, REASON_PROVISIONAL,
-			    "profile %s is a first look; profile standard can pass",
-			    in->measure->profile);
+		r |= judge_reason(j, REASON_PROVISIONAL,
+				  "profile %s is a first look; profile standard can pass",
+				  in->measure->profile);
 	return r ? -ENOMEM : 0;
-}
-
-/* -1: this CPU has none. */
-static double sla_value(const struct thread_judgement *t, enum sla_key key)
-{
-	const struct cyclictest_thread *m = &t->merged;
-
-	switch (key) {
-	case SLA_MIN:
-		return (double)m->min_us;
-	case SLA_AVG:
-		return m->avg_us;
-	case SLA_MAX:
-		return (double)m->max_us;
-	case SLA_OVERFLOW:
-		return m->has_histogram ? (double)m->overflow : -1;
-	case SLA_MISSED_RATIO:
-		return (double)t->missed_cycles * 1e6 / (double)t->expected_cycles;
-	default:
-		return (double)t->percentile_us[key - SLA_P50];
-	}
-}
-
-static int judge_limit(enum sla_key key, struct run_judgement *j)
-{
-	struct sla_result *s = &j->sla[key];
-	bool every = j->n_threads > 0;
-
-	for (size_t i = 0; i < j->n_threads; i++) {
-		const struct thread_judgement *t = &j->threads[i];
-		double value = t->merged.cycles ? sla_value(t, key) : -1;
-
-		every = every && value >= 0;
-		if (value < 0)
-			continue;
-		if (!s->has_value || value > s->worst) {
-			s->worst = value;
-			s->worst_cpu = t->cpu;
-		}
-		s->has_value = true;
-		if (value <= (double)s->limit)
-			continue;
-		s->exceeded = true;
-		if (t->cpu >= 0 && cpuset_add(&s->exceeded_on, (unsigned)t->cpu) < 0)
-			return -ENOMEM;
-	}
-	if (!every && sla_rows[key].one_in)
-		return reason(j, REASON_TOO_FEW_SAMPLES,
-			      "%s cannot be told: it needs ten samples above it, inside the "
-			      "histogram",
-			      sla_rows[key].key);
-	return 0;
-}
-
-static int judge_sla(const struct run_input *in, struct run_judgement *j)
-{
-	bool declared = false;
-
-	for (size_t i = 0; i < _SLA_KEY_MAX; i++) {
-		j->sla[i].limit = in->measure->limits[i] < 0 ? -1 : in->measure->limits[i];
-		if (j->sla[i].limit < 0)
-			continue;
-		declared = true;
-		if (judge_limit((enum sla_key)i, j) < 0)
-			return -ENOMEM;
-	}
-	if (!declared)
-		return reason(j, REASON_NO_SLA,
-			      "no limit is declared (measure.sla), so there is "
-			      "nothing to pass");
-	return 0;
-}
-
-/* Wake-ups above the limit of the maximum; -1 when the histogram cannot tell. */
-static int64_t count_exceedances(const struct run_input *in, const struct run_judgement *j)
-{
-	int64_t limit = j->sla[SLA_MAX].limit;
-	uint64_t n = 0;
-
-	if (limit < 0 || limit >= in->histogram_us || !j->sla[SLA_MAX].has_value)
-		return -1;
-	for (size_t i = 0; i < j->n_threads; i++) {
-		const struct cyclictest_thread *t = &j->threads[i].merged;
-
-		if (t->cycles && !t->has_histogram)
-			return -1;
-		for (size_t b = 0; b < t->n_buckets; b++)
-			n += t->buckets[b].us > (uint64_t)limit ? t->buckets[b].count : 0;
-		n += t->overflow;
-	}
-	return n > INT64_MAX ? -1 : (int64_t)n;
-}
-
-/* What of the limits counts, in a run that may lack a part or be of another machine. */
-static int note_exceeded(struct run_judgement *j, bool partial)
-{
-	_cleanup_free_ char *text = NULL;
-
-	for (size_t i = 0; i < _SLA_KEY_MAX; i++) {
-		const struct sla_row *row = &sla_rows[i];
-		struct sla_result *s = &j->sla[i];
-		_cleanup_free_ char *cpus = cpuset_format_list(&s->exceeded_on);
-		char *longer;
-
-		s->judged = s->has_value && (!partial || (row->one_sided && s->exceeded));
-		if (!s->exceeded || !s->judged)
-			continue;
-		if (!cpus ||
-		    asprintf(&longer,
-			     "%s%s%s is %.*f %s on CPU %d, above the limit of %" PRId64
-			     " %s (exceeded on CPUs %s)",
-			     text ? text : "", text ? "; " : "", row->words, i == SLA_AVG ? 2 : 0,
-			     s->worst, row->unit, s->worst_cpu, s->limit, row->unit, cpus) < 0)
-			return -ENOMEM;
-		free(text);
-		text = longer;
-	}
-	return text ? reason(j, REASON_SLA_EXCEEDED, "%s", text) : 0;
 }
 
 /* The tool did not measure, by its own fault: one that a signal ended did, its samples are lost. */
@@ -497,8 +384,8 @@ static int judge_all(const struct run_input *in, struct run_judgement *j)
 		return r;
 	partial = has_class(j, CLASS_PARTIAL);
 	void_ = has_class(j, CLASS_VOID);
-	j->exceedances = count_exceedances(in, j);
-	r = note_exceeded(j, partial);
+	j->exceedances = judge_exceedances(in, j);
+	r = judge_exceeded(j, partial);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < _SLA_KEY_MAX; i++)

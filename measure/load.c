@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/mman.h>
@@ -242,21 +241,23 @@ int load_start(const struct load_request *rq, struct load **ret, struct error *e
 	return 0;
 }
 
-/* May it only run where it was put? Before it bound itself it may still be elsewhere. */
-static bool in_place(const struct load *l)
+/* May it and all that it started only run where they were put? Before it bound itself it may still
+ * be elsewhere. */
+static void check_place(struct load *l, double elapsed_s)
 {
-	cpu_set_t *set = CPU_ALLOC(CPUSET_MAX + 1);
-	size_t size = CPU_ALLOC_SIZE(CPUSET_MAX + 1);
-	bool good = true;
+	pid_t tid = l->pid;
+	int r = thread_strays(l->pid, &l->cpus);
 
-	if (!set)
-		return false;
-	CPU_ZERO_S(size, set);
-	if (sched_getaffinity(l->pid, size, set) == 0)
-		for (unsigned cpu = 0; cpu <= CPUSET_MAX; cpu++)
-			good = good && (!CPU_ISSET_S(cpu, size, set) || cpuset_has(&l->cpus, cpu));
-	CPU_FREE(set);
-	return good;
+	if (r == 0)
+		r = load_cgroup_stray(&l->root, &l->cgroup, &l->cpus, &tid);
+	if (r > 0)
+		trouble(l,
+			"stress-ng (thread %d) is on other CPUs than it was given, seen after "
+			"%.0f s",
+			(int)tid, elapsed_s);
+	else if (r < 0)
+		trouble(l, "where stress-ng runs cannot be told, after %.0f s: %s", elapsed_s,
+			strerror(-r));
 }
 
 void load_check(struct load *l)
@@ -269,9 +270,8 @@ void load_check(struct load *l)
 	elapsed_s = (double)(now_ms() - l->start) / 1000;
 	if (waitid(P_PID, (id_t)l->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid)
 		trouble(l, "stress-ng died after %.0f s", elapsed_s);
-	else if (elapsed_s > 1 && !in_place(l))
-		trouble(l, "stress-ng is on other CPUs than it was given, seen after %.0f s",
-			elapsed_s);
+	else if (elapsed_s > 1)
+		check_place(l, elapsed_s);
 }
 
 /* Ends it, the workers first by their leader; *ret_us is what it and they used, -1 when unknown. */

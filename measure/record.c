@@ -72,11 +72,11 @@ int segment_record_from_json(const json_t *json, struct segment_record *ret)
 	int r = 0;
 
 	if (index < 1 || index > 1000000 || duration_s < 1 || duration_s > 30 * 24 * 3600 ||
-	    !started || strlen(started) + 1 != RUN_TIME_SIZE)
+	    !started || strlen(started) + 1 != ISO_TIME_SIZE)
 		return -EBADMSG;
 	s.index = (unsigned)index;
 	s.duration_s = (unsigned)duration_s;
-	memcpy(s.started, started, RUN_TIME_SIZE);
+	memcpy(s.started, started, ISO_TIME_SIZE);
 	r = copy_text(json, "unreachable", &s.unreachable);
 	if (r == 0)
 		r = copy_text(json, "host_load_trouble", &s.host_load_trouble);

@@ -41,6 +41,7 @@ static void measurement_done(struct measurement *m)
 	json_decref(m->kept);
 	json_decref(m->drift);
 	json_decref(m->fingerprint_after);
+	json_decref(m->guest_after);
 	free(m->drift_text);
 	keep_close(&m->keep);
 }
@@ -208,8 +209,10 @@ static void note_fingerprint(struct measurement *m, const struct segment_record 
 		return;
 	if (!m->rec.guest_fingerprint)
 		m->rec.guest_fingerprint = json_incref(s->outcome.fingerprint);
-	else if (!fingerprint_equal(m->rec.guest_fingerprint, s->outcome.fingerprint))
-		m->guest_changed = true;
+	else if (!fingerprint_equal(m->rec.guest_fingerprint, s->outcome.fingerprint)) {
+		json_decref(m->guest_after);
+		m->guest_after = json_incref(s->outcome.fingerprint);
+	}
 }
 
 static int add_segment(struct cell_record *c, struct segment_record *s)
@@ -232,7 +235,7 @@ static int run_segment(struct measurement *m, unsigned index, unsigned duration_
 	_cleanup_free_ char *name = segment_name(m, index);
 	int r = name ? make_request(m, index, duration_s, &rq) : -ENOMEM;
 
-	run_time(time(NULL), s.started);
+	iso_time(time(NULL), s.started);
 	m->segment_s = duration_s;
 	if (r == 0)
 		r = carry_out(m, &rq, &s, e);
@@ -344,7 +347,7 @@ static int judge_cell(struct measurement *m, size_t index)
 		.stopped = m->stopped,
 		.drift = m->drift && m->drift_cell == index ? m->drift_text : NULL,
 		.fingerprint_changed =
-			m->guest_changed || !fingerprint_equal(m->rec.fingerprint, after),
+			m->guest_after || !fingerprint_equal(m->rec.fingerprint, after),
 		.rebooted = m->rebooted || !json_equal(json_object_get(before, "boot_id"),
 						       json_object_get(after, "boot_id")),
 		.clock_changed = !streq(kernel_value(before, "clocksource"),
@@ -370,7 +373,7 @@ static int measure(struct measurement *m, struct error *e)
 	if (r < 0)
 		return r;
 	m->cell = m->rec.n_cells - 1;
-	run_time(time(NULL), m->rec.ended);
+	iso_time(time(NULL), m->rec.ended);
 	r = look_patiently(m, true, &m->after);
 	if (r == 0)
 		note_guest(m, &m->after);
@@ -381,6 +384,19 @@ static int measure(struct measurement *m, struct error *e)
 	return r < 0 ? r : run_conclude(&m->rec);
 }
 
+/* Of each machine that is another one than at the beginning. */
+static int note_fingerprint_after(struct measurement *m)
+{
+	bool host = !fingerprint_equal(m->rec.fingerprint, m->after.fingerprint);
+
+	if (!host && !m->guest_after)
+		return 0;
+	m->fingerprint_after = json_pack("{s:O*, s:O*}", "host", host ? m->after.fingerprint : NULL,
+					 "guest", m->guest_after);
+	m->rec.fingerprint_after = m->fingerprint_after;
+	return m->fingerprint_after ? 0 : -ENOMEM;
+}
+
 static int keep_result(struct measurement *m, struct run *ret, struct error *e)
 {
 	_cleanup_(run_done) struct run run = { .verdict = m->rec.verdict };
@@ -388,10 +404,9 @@ static int keep_result(struct measurement *m, struct run *ret, struct error *e)
 
 	m->rec.after = m->after.state;
 	m->rec.drift = m->drift;
-	if (!fingerprint_equal(m->rec.fingerprint, m->after.fingerprint)) {
-		m->fingerprint_after = json_pack("{s:O}", "host", m->after.fingerprint);
-		m->rec.fingerprint_after = m->fingerprint_after;
-	}
+	r = note_fingerprint_after(m);
+	if (r < 0)
+		return r;
 	run.result = run_result_json(&m->rec);
 	run.id = strdup(m->keep.id);
 	run.sentence = strdup(m->rec.sentence);

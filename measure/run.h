@@ -10,6 +10,7 @@
 #include "measure/judge_run.h"
 #include "measure/measure.h"
 #include "measure/segment.h"
+#include "state/iso_time.h"
 #include "state/verdict.h"
 
 #define RUNS_DIRECTORY	   "/var/lib/latencyd/runs"
@@ -26,9 +27,6 @@ int measure_run_with(const struct measure_hooks *hooks, const struct sysroot *ro
 		     struct desired *d, const struct measure_options *options,
 		     measure_progress_fn progress, void *userdata, struct run *ret,
 		     struct error *e);
-
-#define RUN_TIME_SIZE sizeof("2026-11-22T16:45:00Z")
-void run_time(time_t t, char ret[RUN_TIME_SIZE]);
 
 /* ---- looks: run_look.c ---- */
 
@@ -56,7 +54,7 @@ int look_state_take(const struct look_request *rq, struct look_state *ret);
 /* One segment as it ended, or as it was kept before an interruption. */
 struct segment_record {
 	unsigned index; /* from 1 */
-	char started[RUN_TIME_SIZE];
+	char started[ISO_TIME_SIZE];
 	unsigned duration_s;
 	struct segment_outcome outcome;
 	char *unreachable; /* the machine did not answer: there is no outcome */
@@ -85,7 +83,7 @@ void cell_record_done(struct cell_record *c);
 struct run_record {
 	const char *id, *on;
 	struct desired_measure measure; /* as declared, with the defaults when nothing is */
-	char started[RUN_TIME_SIZE], ended[RUN_TIME_SIZE];
+	char started[ISO_TIME_SIZE], ended[ISO_TIME_SIZE];
 	const struct cpuset *asked;
 	unsigned duration_s, segment_s, histogram_us;
 	struct cell_record *cells;

@@ -20,10 +20,11 @@ struct measurement {
 	struct look_state before, after;
 	json_t *kept; /* request.json of the run that is resumed, or NULL */
 	json_t *drift, *fingerprint_after;
+	json_t *guest_after; /* what the guest said it is last, where not what it said first */
 	char *drift_text;
 	size_t drift_cell;
 	const char *stopped; /* why no further segment is begun, or NULL */
-	bool rebooted, guest_changed;
+	bool rebooted;
 
 	size_t cell; /* the one that runs */
 	struct load *load;

@@ -19,14 +19,6 @@ void look_state_done(struct look_state *l)
 	*l = (struct look_state){ 0 };
 }
 
-void run_time(time_t t, char ret[RUN_TIME_SIZE])
-{
-	struct tm tm = { 0 };
-
-	gmtime_r(&t, &tm);
-	strftime(ret, RUN_TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
-}
-
 static bool stands_in_the_way(const struct setting_verdict *v)
 {
 	return v->setting->severity == SEVERITY_REQUIRED && v->verdict != VERDICT_CONVERGED &&
@@ -130,7 +122,7 @@ int look_state_take(const struct look_request *rq, struct look_state *ret)
 	_cleanup_report_ struct report report = { 0 };
 	_cleanup_(look_state_done) struct look_state l = { 0 };
 	const char *guest = rq->options->target->guest;
-	char at[RUN_TIME_SIZE];
+	char at[ISO_TIME_SIZE];
 	int r = rq->options->observe(rq->root, rq->d, &o);
 
 	if (r == 0)
@@ -139,7 +131,7 @@ int look_state_take(const struct look_request *rq, struct look_state *ret)
 		r = fingerprint_make(rq->root, rq->d, &o, rq->test, &l.fingerprint);
 	if (r < 0)
 		return r;
-	run_time(time(NULL), at);
+	iso_time(time(NULL), at);
 	l.state = json_pack("{s:s, s:s, s:o}", "at", at, "verdict",
 			    machine_verdict_name(report.verdict), "settings",
 			    settings_json(report.settings, report.n_settings));

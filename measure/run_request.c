@@ -146,7 +146,7 @@ static int take_up_kept(struct measurement *m, struct error *e)
 	static const char *const same[] = { "version", "on", "profile", "document", "request" };
 	const char *started = json_string_value(json_object_get(m->kept, "started"));
 	json_t *now = request_json(m);
-	bool equal = now && started && strlen(started) + 1 == RUN_TIME_SIZE &&
+	bool equal = now && started && strlen(started) + 1 == ISO_TIME_SIZE &&
 		     json_is_object(json_object_get(m->kept, "before")) &&
 		     json_is_object(json_object_get(m->kept, "fingerprint"));
 
@@ -161,7 +161,7 @@ static int take_up_kept(struct measurement *m, struct error *e)
 		error_todo(e, "measure without --resume");
 		return -EINVAL;
 	}
-	memcpy(m->rec.started, started, RUN_TIME_SIZE);
+	memcpy(m->rec.started, started, ISO_TIME_SIZE);
 	m->rec.before = json_object_get(m->kept, "before");
 	m->rec.fingerprint = json_object_get(m->kept, "fingerprint");
 	m->rec.resumed = (unsigned)json_integer_value(json_object_get(m->kept, "resumed")) + 1;
@@ -172,7 +172,7 @@ int run_begin(struct measurement *m, struct error *e)
 {
 	int r = 0;
 
-	run_time(time(NULL), m->rec.started);
+	iso_time(time(NULL), m->rec.started);
 	m->rec.before = m->before.state;
 	m->rec.fingerprint = m->before.fingerprint;
 	if (m->kept)

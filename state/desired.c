@@ -82,7 +82,6 @@ static int refuse_misplaced(struct doc *doc, const struct yaml_node *root, bool 
 	const struct {
 		const char *key, *why; /* NULL: fine here */
 	} misplaced[] = {
-		{ "drift", "drift repair and alerts are not done by this version of latencyd" },
 		{ "host", of_guest ? of_host : NULL },
 		{ "guests", of_guest ? of_host : NULL },
 		{ "measure", of_guest ? of_host : NULL },
@@ -117,6 +116,7 @@ static int parse_guest_root(struct doc *doc, const struct yaml_node *root, struc
 	static const struct doc_key keys[] = {
 		{ .name = "version", .parse = parse_version, .required = true },
 		{ .name = "guest", .parse = document_parse_host, .required = true },
+		{ .name = "drift", .parse = document_parse_drift },
 		{ .name = "boot", .parse = parse_boot },
 		{ .name = "reboot", .parse = parse_reboot },
 	};
@@ -151,6 +151,7 @@ static int parse_host_root(struct doc *doc, const struct yaml_node *root, struct
 	static const struct doc_key keys[] = {
 		{ .name = "version", .parse = parse_version, .required = true },
 		{ .name = "host", .parse = document_parse_host },
+		{ .name = "drift", .parse = document_parse_drift },
 		{ .name = "reboot", .parse = parse_reboot },
 		{ .name = "guests", .parse = document_parse_guests },
 		{ .name = "measure", .parse = document_parse_measure },
@@ -197,6 +198,7 @@ int document_parse(const char *source, const char *text, size_t size, struct des
 	int r;
 
 	measure_defaults(&d.measure);
+	drift_defaults(&d.drift);
 	/* The rows keep doc.source with their values: it has to live as long as they do. */
 	doc.source = d.source = arena_strdup(&d.arena, source);
 	d.digest = document_digest(&d.arena, text, size);

@@ -24,6 +24,27 @@ enum machine_role { ROLE_HOST, ROLE_GUEST };
 
 #define SETTINGS_MAX 32
 
+/* What latencyd may mend by itself when it drifts. */
+enum repair {
+	REPAIR_NONE,
+	REPAIR_RUNTIME, /* what a run-time step without any disruption mends */
+	REPAIR_ALL,	/* boot files too; a reboot only by the reboot policy */
+};
+
+/* Whom a change is told to. */
+enum alert_sink {
+	ALERT_JOURNAL = 1 << 0,
+	ALERT_DBUS = 1 << 1,
+	ALERT_METRICS = 1 << 2,
+	ALERT_UNIT = 1 << 3, /* latencyd-alert@SETTING.service */
+};
+
+struct desired_drift {
+	enum repair repair[SETTINGS_MAX]; /* by index in settings[]; default REPAIR_NONE */
+	unsigned alert;			  /* enum alert_sink bits; default all but ALERT_UNIT */
+	unsigned pass_interval_s;	  /* default 30 */
+};
+
 struct desired {
 	struct arena arena;
 	const char *source; /* the file's name, for errors */
@@ -49,6 +70,7 @@ struct desired {
 	size_t n_guests;
 
 	struct desired_measure measure;
+	struct desired_drift drift;
 	enum reboot_policy reboot_policy; /* default REBOOT_WHEN_ASKED */
 };
 

@@ -291,10 +291,9 @@ static int parse_ssh(struct doc *doc, const struct yaml_node *node, void *target
 	int r = doc_mapping(doc, node, keys, ARRAY_SIZE(keys), ssh);
 
 	ssh->at = node->at;
-	if (r >= 0 && !ssh->n_from)
+	/* QEMU's own forwarding is of IPv4 alone. */
+	if (r >= 0 && !ssh->n_from && !ssh->guest_address)
 		r = add_source(doc, ssh, "127.0.0.0/8");
-	if (r >= 0 && ssh->n_from == 1 && !yaml_get(node, "from"))
-		r = add_source(doc, ssh, "::1");
 	return r;
 }
 
@@ -316,6 +315,12 @@ static int check_ssh(struct doc *doc, const struct yaml_node *node, const struct
 	if (!outside && g->ssh.guest_address)
 		return doc_error(doc, yaml_get(ssh, "guest_address"),
 				 "QEMU's own network gives the guest its address: leave this out");
+	if (!g->ssh.n_from) {
+		doc_error(doc, ssh, "who may use the port is not said");
+		error_todo(doc->error, "add from: [ADDRESS, ...]; this machine itself reaches the "
+				       "guest at its address");
+		return -EINVAL;
+	}
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "state/rows.h"
 
 #define MEMORY_MIN_KIB	 (64 * 1024)
+#define NODE_UNSAID	 -2
 #define INTERFACE_LENGTH 15 /* IFNAMSIZ - 1 */
 
 bool text_has_control(const char *s)
@@ -137,14 +138,27 @@ static int parse_network(struct doc *doc, const struct yaml_node *node, void *ta
 	return r;
 }
 
-/* The pages that the host reserves are for its guests. */
+/* The pages that the host reserves are for its guests: the first pool's. */
 static void default_pages(const struct desired *d, struct desired_launch *l)
 {
 	uint64_t count;
+	int node;
 
 	l->page_size_kib = 0;
-	l->node = -1;
-	(void)desired_hugepages(d, 0, &l->page_size_kib, &count, &l->node);
+	l->node = NODE_UNSAID;
+	(void)desired_hugepages(d, 0, &l->page_size_kib, &count, &node);
+}
+
+/* Where the first pool of such pages is; ordinary pages lie anywhere. */
+static int default_node(const struct desired *d, uint64_t page_size_kib)
+{
+	uint64_t size_kib, count;
+	int node;
+
+	for (size_t i = 0; desired_hugepages(d, i, &size_kib, &count, &node) == 0; i++)
+		if (size_kib == page_size_kib)
+			return node;
+	return -1;
 }
 
 static int check_launch(struct doc *doc, const struct yaml_node *node,
@@ -181,5 +195,7 @@ int document_parse_launch(struct doc *doc, const struct yaml_node *node, const s
 
 	default_pages(d, l);
 	r = doc_mapping(doc, node, keys, ARRAY_SIZE(keys), l);
+	if (l->node == NODE_UNSAID)
+		l->node = default_node(d, l->page_size_kib);
 	return r < 0 ? r : check_launch(doc, node, l);
 }

@@ -35,8 +35,7 @@ static int parse_profile(struct doc *doc, const struct yaml_node *node, void *ta
 	return r;
 }
 
-/* "5m" in seconds; 0 when it is no number with a unit of time. */
-static uint64_t seconds_of(const char *text)
+uint64_t document_seconds(const char *text)
 {
 	static const struct {
 		const char *unit;
@@ -61,7 +60,7 @@ static uint64_t seconds_of(const char *text)
 
 static int parse_seconds(struct doc *doc, const struct yaml_node *node, unsigned *ret)
 {
-	uint64_t n, meant = node->kind == YAML_SCALAR ? seconds_of(node->text) : 0;
+	uint64_t n, meant = node->kind == YAML_SCALAR ? document_seconds(node->text) : 0;
 	int r;
 
 	if (meant && meant <= DURATION_MAX_S) {

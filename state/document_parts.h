@@ -38,6 +38,14 @@ int document_parse_cpus(struct doc *doc, const struct yaml_node *node, const cha
 int document_parse_measure(struct doc *doc, const struct yaml_node *node, void *target);
 void measure_defaults(struct desired_measure *m);
 
+/* "5m" in seconds; 0 when it is no number with a unit of time. */
+uint64_t document_seconds(const char *text);
+
+/* The `drift:` mapping into the struct desired @target, and what holds without one. After the
+ * settings: it names them. */
+int document_parse_drift(struct doc *doc, const struct yaml_node *node, void *target);
+void drift_defaults(struct desired_drift *drift);
+
 /* A state with a name, for `extends:`: the text of a `host:` mapping without its `cpus`. */
 struct preset {
 	const char *name;

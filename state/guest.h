@@ -12,7 +12,8 @@
 
 enum guest_origin {
 	GUEST_LAUNCH, /* latencyd runs its QEMU */
-	GUEST_ADOPT,  /* somebody else does: judged and pinned, never started, stopped or restarted */
+	GUEST_ADOPT,  /* somebody else does: judged and pinned, never started, stopped or restarted
+		       */
 };
 
 enum guest_accel {
@@ -30,8 +31,8 @@ struct desired_launch {
 	uint64_t page_size_kib; /* huge pages that back the memory; 0: ordinary pages */
 	int node;		/* NUMA node that the memory is bound to; -1: not bound */
 	enum guest_accel accel;
-	const char *tap;  /* `network: {tap: NAME}`: an existing tap interface; NULL: QEMU's own */
-	bool no_network;  /* `network: none` */
+	const char *tap; /* `network: {tap: NAME}`: an existing tap interface; NULL: QEMU's own */
+	bool no_network; /* `network: none` */
 	struct mark disk_at, kernel_at, memory_at;
 };
 
@@ -52,15 +53,16 @@ struct desired_vcpu {
 
 /* `ssh:`: host_port of the host leads to the guest's port 22, for these sources only. */
 struct desired_ssh {
-	unsigned host_port; /* 0: none */
+	unsigned host_port;	   /* 0: none */
 	const char *guest_address; /* needed unless QEMU's own network forwards; or NULL */
-	const char **from;  /* IPv4/IPv6 addresses or networks; default: 127.0.0.0/8 and ::1 */
+	const char **from; /* IPv4/IPv6 addresses or networks; without guest_address: 127.0.0.0/8 */
 	size_t n_from;
 	struct mark at;
 };
 
 struct desired_guest {
-	const char *name; /* letters, digits, '-', '_', '.'; at most 40: a part of paths and units */
+	const char
+		*name; /* letters, digits, '-', '_', '.'; at most 40: a part of paths and units */
 	struct mark at;
 	enum guest_origin origin;
 	struct desired_launch launch;
@@ -95,28 +97,29 @@ void desired_guests_done(struct desired *d);
 /* ---- seen ---- */
 
 struct observed_guest_thread {
-	struct observed_thread thread; /* pid is the tid; allowed.path is /proc/PID/task/TID/status */
-	int vcpu;		       /* the guest's CPU number; -1: emulator, I/O, worker */
+	struct observed_thread
+		thread; /* pid is the tid; allowed.path is /proc/PID/task/TID/status */
+	int vcpu;	/* the guest's CPU number; -1: emulator, I/O, worker */
 };
 
 /* Memory of the process, from numa_maps and smaps (Documentation/filesystems/proc.rst). */
 struct observed_guest_memory {
-	struct fact fact; /* how reading went; path /proc/PID/numa_maps */
+	struct fact fact;	/* how reading went; path /proc/PID/numa_maps */
 	uint64_t page_size_kib; /* pages of the guest's memory; 0: ordinary or not found */
 	uint64_t total_kib;	/* of the guest's memory that is present */
 	struct cpuset nodes;	/* NUMA nodes it lies on; freed by observed_done() */
-	uint64_t locked_kib;	/* VmLck of /proc/PID/status and huge pages, which are never swapped */
+	uint64_t locked_kib; /* VmLck of /proc/PID/status and huge pages, which are never swapped */
 };
 
 struct observed_guest {
 	const char *name;
-	struct fact process; /* known: text is the pid; absent: it does not run */
-	int pid;	     /* 0: not running */
+	struct fact process;	/* known: text is the pid; absent: it does not run */
+	int pid;		/* 0: not running */
 	const char *exit_words; /* not running: the end of what QEMU last printed, or NULL */
-	struct fact argv;    /* /proc/PID/cmdline, blank separated */
-	struct fact accel;   /* "kvm" or "tcg" */
-	struct fact cpu_model; /* known: "tsc-deadline invtsc" as far as the vCPU has them */
-	struct fact vcpus_by;  /* known: "qmp" or "thread names": how vCPU threads were told apart */
+	struct fact argv;	/* /proc/PID/cmdline, blank separated */
+	struct fact accel;	/* "kvm" or "tcg" */
+	struct fact cpu_model;	/* known: "tsc-deadline invtsc" as far as the vCPU has them */
+	struct fact vcpus_by; /* known: "qmp" or "thread names": how vCPU threads were told apart */
 	struct observed_guest_thread *threads;
 	size_t n_threads;
 	struct observed_guest_memory memory;

@@ -126,13 +126,17 @@ static void add_kernel(struct builder *b, const struct desired_guest *g)
 	add2(b, "-append", guest_boot_arguments(g, b->a));
 }
 
-/* QEMU listens where the sources can reach it; who may is the firewall's rule. */
-static const char *listen_address(const struct desired_ssh *ssh)
+/* It listens where the sources can reach it; who may is the firewall's rule. */
+bool guest_listens_to_others(const struct desired_guest *g)
 {
+	const struct desired_ssh *ssh = &g->ssh;
+
+	if (g->origin != GUEST_LAUNCH || g->launch.no_network || g->launch.tap || !ssh->host_port)
+		return false;
 	for (size_t i = 0; i < ssh->n_from; i++)
 		if (!after_prefix(ssh->from[i], "127.") && !streq(ssh->from[i], "::1"))
-			return "";
-	return "127.0.0.1";
+			return true;
+	return false;
 }
 
 static void add_network(struct builder *b, const struct desired_guest *g)
@@ -147,7 +151,7 @@ static void add_network(struct builder *b, const struct desired_guest *g)
 	else if (g->ssh.host_port)
 		add2(b, "-netdev",
 		     arena_printf(b->a, "user,id=net,hostfwd=tcp:%s:%u-:22",
-				  listen_address(&g->ssh), g->ssh.host_port));
+				  guest_listens_to_others(g) ? "" : "127.0.0.1", g->ssh.host_port));
 	else
 		add2(b, "-netdev", "user,id=net");
 	add2(b, "-device", "virtio-net-pci,netdev=net");

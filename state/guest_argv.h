@@ -15,6 +15,8 @@
 const char *guest_path(struct arena *a, const char *guest, const char *file);
 /* The guest's vsock address: stable for a name, at least 1000. */
 unsigned guest_vsock_cid(const char *guest);
+/* Does QEMU's own network listen for the guest's ssh where others than this machine reach it? */
+bool guest_listens_to_others(const struct desired_guest *g);
 /* Is the disk given to QEMU as qcow2? Any other name is a raw one. */
 bool guest_disk_is_qcow2(const char *path);
 /* "latencyd-guest-NAME.service" in @a. */

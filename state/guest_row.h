@@ -24,5 +24,9 @@ int guest_memory_right(const struct desired_guest *g, const struct observed_gues
 
 /* The whole table of forwards that the document wants ("" for none), in @a; NULL: out of memory. */
 const char *forwards_wanted(const struct desired *d, struct arena *a);
+/* The line of @g, which has an ssh port, in that table; NULL: out of memory. And how often it
+ * stands in the live table's @text. */
+const char *forward_line(const struct desired_guest *g, struct arena *a);
+unsigned forward_count(const char *text, const char *line);
 /* The one step for the whole table, if it is not so. -ENOMEM. */
 int plan_forwards(const struct desired *d, const struct observed *o, struct plan *p);

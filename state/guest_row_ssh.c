@@ -3,32 +3,24 @@
  * guests' rules are one table, replaced whole, so that a rule stands there once and goes with its
  * guest. The text is that of guest/forward.h.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 
+#include "state/address.h"
 #include "state/guest_row.h"
 
 /* An address or network as the kernel gives it back: "10.1.2.3/8" as "10.0.0.0/8". The document
  * checked its form. */
 static const char *plain_address(struct arena *a, const char *text)
 {
-	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
-	const unsigned full = family == AF_INET6 ? 128 : 32;
-	const char *slash = strchr(text, '/');
-	unsigned bits = slash ? (unsigned)strtoul(slash + 1, NULL, 10) : full;
-	char *address = arena_strndup(a, text, strcspn(text, "/"));
-	char buffer[INET6_ADDRSTRLEN];
-	unsigned char bytes[16] = { 0 };
+	struct address address;
+	int r = address_parse(a, text, &address);
 
-	if (!address || inet_pton(family, address, bytes) != 1)
-		return address ? text : NULL;
-	for (unsigned bit = bits; bit < full; bit++)
-		bytes[bit / 8] &= (unsigned char)~(0x80U >> bit % 8);
-	(void)inet_ntop(family, bytes, buffer, sizeof(buffer));
-	return bits < full ? arena_printf(a, "%s/%u", buffer, bits) : arena_strdup(a, buffer);
+	if (r < 0)
+		return r == -ENOMEM ? NULL : text;
+	return address_text(a, &address);
 }
 
-static const char *forward_line(const struct desired_guest *g, struct arena *a)
+const char *forward_line(const struct desired_guest *g, struct arena *a)
 {
 	const struct desired_ssh *ssh = &g->ssh;
 	const char *to = ssh->guest_address ? plain_address(a, ssh->guest_address) : "";
@@ -70,8 +62,7 @@ const char *forwards_wanted(const struct desired *d, struct arena *a)
 	return text;
 }
 
-/* How often @line is one of the lines of @text. */
-static unsigned count_line(const char *text, const char *line)
+unsigned forward_count(const char *text, const char *line)
 {
 	size_t n = strlen(line);
 	unsigned found = 0;
@@ -106,7 +97,7 @@ static int judge_ssh(const struct setting *s, const void *value, const struct de
 				   "the table inet latencyd has rules that are not ours");
 	if (!fact_known(f))
 		return verdict_unknown(r, v, f);
-	if (count_line(f->text, v->want) != 1)
+	if (forward_count(f->text, v->want) != 1)
 		return verdict_set(r, v, VERDICT_DRIFTED, "the rule is another, or there twice");
 	v->live = v->want;
 	return 0;

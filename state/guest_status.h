@@ -10,8 +10,8 @@
 #define GUEST_STATUS_SIZE_MAX (512 * 1024)
 
 struct guest_status {
-	enum machine_verdict verdict; /* as the guest claims */
-	const char *digest;	      /* of the document it goes by, or NULL */
+	enum machine_verdict verdict;	      /* as the guest claims */
+	const char *digest;		      /* of the document it goes by, or NULL */
 	const char *boot_id, *kernel_release; /* or NULL */
 	/* Every row of settings[], in its order; verdicts that the guest did not name are
 	 * VERDICT_UNKNOWN. Texts are clipped and free of control characters. */

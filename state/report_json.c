@@ -12,6 +12,8 @@
 
 #include "state/guest.h"
 #include "state/settings.h"
+#include "state/verdict_guests.h"
+#include "state/writer.h"
 
 static const char REPLACEMENT[] = "\xef\xbf\xbd"; /* U+FFFD */
 
@@ -156,12 +158,13 @@ static json_t *setting_to_json(const struct setting_verdict *v)
 {
 	bool advisory = v->setting->severity == SEVERITY_ADVISORY;
 
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:n, s:o, s:o}", "name",
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 			 v->setting->name, "verdict", verdict_name(v->verdict), "severity",
 			 advisory ? "advisory" : "required", "want", json_text(v->want), "live",
 			 json_text(v->live), "next_boot", json_text(v->next_boot), "reason",
 			 json_text(v->reason), "since", json_text(v->since), "changed_by",
-			 "evidence", evidence_to_json(v), "items", items_to_json(v));
+			 v->changed_by ? writer_to_json(v->changed_by) : json_null(), "evidence",
+			 evidence_to_json(v), "items", items_to_json(v));
 }
 
 static json_t *settings_to_json(const struct setting_verdict *list, size_t n)
@@ -281,14 +284,11 @@ static const json_t *previous_named(const json_t *previous, const char *key, con
 	return NULL;
 }
 
-/* Since when, if the previous entry has the same verdict; else NULL. */
-static const char *same_since(const json_t *entry, enum verdict v)
+static bool has_verdict(const json_t *entry, enum verdict v)
 {
 	const char *verdict = json_string_value(json_object_get(entry, "verdict"));
 
-	if (!verdict || !streq(verdict, verdict_name(v)))
-		return NULL;
-	return json_string_value(json_object_get(entry, "since"));
+	return verdict && streq(verdict, verdict_name(v));
 }
 
 uint64_t generation_after(const json_t *previous, enum machine_verdict verdict)
@@ -303,32 +303,132 @@ uint64_t generation_after(const json_t *previous, enum machine_verdict verdict)
 	return (uint64_t)generation + 1;
 }
 
-/* @previous: the object that has the same settings as they were, NULL: none. */
-static int carry_since(struct report *r, struct setting_verdict *list, size_t n,
-		       const json_t *previous, const char *now)
+static int arena_text(struct arena *a, const json_t *object, const char *key, char **ret)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct setting_verdict *v = &list[i];
-		const char *since = same_since(
-			previous_named(previous, "settings", v->setting->name), v->verdict);
+	const char *text = json_string_value(json_object_get(object, key));
 
-		v->since = arena_strdup(&r->arena, since ? since : now);
-		if (!v->since)
-			return -ENOMEM;
-	}
+	*ret = text ? arena_strdup(a, text) : NULL;
+	if (text && !*ret)
+		return -ENOMEM;
+	if (text)
+		text_defuse(*ret);
 	return 0;
+}
+
+/* Who it was, into @r's arena: it is never freed by itself. */
+static int carry_writer(struct report *r, struct setting_verdict *v, const json_t *object)
+{
+	_cleanup_writer_ struct writer w = { .uid = -1 };
+	struct writer *kept = arena_alloc(&r->arena, sizeof(*kept));
+	int k = kept ? writer_from_json(object, &w) : -ENOMEM;
+
+	if (k < 0)
+		return k == -ENOMEM ? k : 0;
+	*kept = w;
+	if (arena_text(&r->arena, object, "comm", &kept->comm) < 0 ||
+	    arena_text(&r->arena, object, "exe", &kept->exe) < 0 ||
+	    arena_text(&r->arena, object, "unit", &kept->unit) < 0 ||
+	    arena_text(&r->arena, object, "container", &kept->container) < 0)
+		return -ENOMEM;
+	v->changed_by = kept;
+	return 0;
+}
+
+/* A setting that the daemon calls contested is so for whoever finds it drifted. */
+static int carry_contest(struct report *r, struct setting_verdict *v, const json_t *entry)
+{
+	const char *reason = json_string_value(json_object_get(entry, "reason"));
+
+	if (v->verdict != VERDICT_DRIFTED || !has_verdict(entry, VERDICT_CONTESTED) || !reason)
+		return 0;
+	v->verdict = VERDICT_CONTESTED;
+	v->reason = arena_strdup(&r->arena, reason);
+	return v->reason ? 1 : -ENOMEM;
+}
+
+/* 1: it is contested, which the judge could not know. */
+static int carry_setting(struct report *r, struct setting_verdict *v, const json_t *entry,
+			 const char *now)
+{
+	const char *since = json_string_value(json_object_get(entry, "since"));
+	const json_t *writer = json_object_get(entry, "changed_by");
+	int contest = carry_contest(r, v, entry);
+	bool same = has_verdict(entry, v->verdict);
+
+	if (contest < 0)
+		return contest;
+	v->since = arena_strdup(&r->arena, same && since ? since : now);
+	if (!v->since)
+		return -ENOMEM;
+	if (same && !v->changed_by && json_is_object(writer) && carry_writer(r, v, writer) < 0)
+		return -ENOMEM;
+	return contest;
+}
+
+/* @previous: the object that has the same settings as they were, NULL: none. 1: one of them is
+ * contested. */
+static int carry_settings(struct report *r, struct setting_verdict *list, size_t n,
+			  const json_t *previous, const char *now)
+{
+	int contested = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int k = carry_setting(r, &list[i],
+				      previous_named(previous, "settings", list[i].setting->name),
+				      now);
+
+		if (k < 0)
+			return k;
+		contested |= k;
+	}
+	return contested;
 }
 
 int report_carry(struct report *r, const json_t *previous, const char *now)
 {
-	int k = carry_since(r, r->settings, r->n_settings, previous, now);
+	int k = carry_settings(r, r->settings, r->n_settings, previous, now);
+
+	if (k > 0)
+		r->verdict = machine_verdict_of(r->settings, r->n_settings);
 
 	for (size_t i = 0; k >= 0 && i < r->n_guests; i++) {
 		struct guest_report *g = &r->guests[i];
 
-		k = carry_since(r, g->settings, g->n_settings,
-				previous_named(previous, "guests", g->name), now);
+		k = carry_settings(r, g->settings, g->n_settings,
+				   previous_named(previous, "guests", g->name), now);
 	}
 	r->generation = generation_after(previous, r->verdict);
-	return k;
+	return k < 0 ? k : 0;
+}
+
+static int replace_setting(json_t *list, const struct setting_verdict *v)
+{
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry)
+	{
+		const char *name = json_string_value(json_object_get(entry, "name"));
+
+		if (name && streq(name, v->setting->name))
+			return json_array_set_new(list, i, setting_to_json(v)) < 0 ? -ENOMEM : 0;
+	}
+	return -EINVAL;
+}
+
+int status_replace(json_t *status, const struct report *r, uint64_t looked)
+{
+	json_t *list = json_object_get(status, "settings");
+	const char *verdict = machine_verdict_name(r->verdict);
+	int k = json_is_array(list) ? 0 : -EINVAL;
+
+	for (size_t i = 0; k >= 0 && i < r->n_settings; i++)
+		if (looked >> i & 1)
+			k = replace_setting(list, &r->settings[i]);
+	if (k < 0)
+		return k;
+	if (json_object_set_new(status, "verdict", json_string(verdict)) < 0 ||
+	    json_object_set_new(status, "generation", json_integer((json_int_t)r->generation)) < 0)
+		return -ENOMEM;
+	return 0;
 }

@@ -23,6 +23,13 @@ struct json_t *report_to_json(const struct desired *d, const struct observed *o,
 struct json_t *unjudged_to_json(const char *document, const struct observed *o,
 				const struct error *e, uint64_t generation);
 
+/*
+ * A look at a part of the settings: in the status object @status those of @looked (bits by index in
+ * settings[]) are replaced by @r's, and the verdict and generation by those of @r. -ENOMEM, -EINVAL
+ * (not a status object): *status is then of no use any more.
+ */
+int status_replace(struct json_t *status, const struct report *r, uint64_t looked);
+
 /* The steps and the boot arguments they lead to, or NULL when out of memory. */
 struct json_t *plan_to_json(const struct plan *p);
 

@@ -29,8 +29,8 @@ struct setting {
 	const char *const *files; /* NULL ended: files (patterns) the probe must read; a path that
 				   * ends in "/" asks whether the folder exists */
 	const struct knob *knobs; /* ended by a NULL path; probed too */
-	bool needs_isolated;	  /* means nothing without isolated CPUs */
-	bool host_only;		  /* not-applicable in a guest: firmware, IOMMU */
+	bool needs_isolated; /* means nothing without isolated CPUs */
+	bool host_only;	     /* not-applicable in a guest: firmware, IOMMU */
 
 	/* Reads the YAML value; *ret lives in doc->arena. */
 	int (*parse)(struct doc *doc, const struct yaml_node *node, const struct setting *s,

@@ -7,6 +7,7 @@
 #include "state/observed.h"
 
 struct setting;
+struct writer;
 struct json_t;
 
 enum verdict {
@@ -64,11 +65,12 @@ struct setting_verdict {
 	struct verdict_item *items;
 	size_t n_items;
 	const char *since; /* ISO 8601 UTC of the last change of this verdict, or NULL */
-	bool needs_boot;   /* the running kernel lacks what only a boot can give it */
+	const struct writer *changed_by; /* who made it drift, or NULL: nobody was seen */
+	bool needs_boot;		 /* the running kernel lacks what only a boot can give it */
 };
 
-/* A guest: first the rows of guest_settings[], then, if the document has a `state:` for it, those of
- * settings[] as the guest itself says (VERDICT_UNKNOWN while it does not). */
+/* A guest: first the rows of guest_settings[], then, if the document has a `state:` for it, those
+ * of settings[] as the guest itself says (VERDICT_UNKNOWN while it does not). */
 struct guest_report {
 	const char *name;
 	enum machine_verdict verdict;

@@ -98,7 +98,8 @@ static enum machine_verdict guest_verdict(const struct desired_guest *g, const s
 	if (verdict_of(gr, &setting_guest_agent) == VERDICT_UNKNOWN ||
 	    verdict_of(gr, &setting_guest_launch) == VERDICT_UNKNOWN)
 		return MACHINE_UNKNOWN;
-	/* It has to be given its document first: what it is by another one is no question either. */
+	/* It has to be given its document first: what it is by another one is no question either.
+	 */
 	if (verdict_of(gr, &setting_guest_agent) == VERDICT_DRIFTED)
 		return machine_verdict_of(gr->settings, n_guest_settings);
 	return worse_of(machine_verdict_of(gr->settings, gr->n_settings), claimed);

@@ -63,7 +63,9 @@ static const char *gen_guest(struct guests_sim *run, bool host, unsigned i, unsi
 		ssh = arena_printf(&run->arena, "    ssh: {host_port: %u%s%s}\n",
 				   1000 + rng_below(&run->rng, 60000) / GUESTS_MAX * GUESTS_MAX + i,
 				   adopted || tap ? ", guest_address: 192.0.2.9" : "",
-				   rng_percent(&run->rng, 50) ? ", from: [192.0.2.0/24]" : "");
+				   rng_percent(&run->rng, 50) || adopted || tap
+					   ? ", from: [192.0.2.0/24]"
+					   : "");
 	if (has_state && n > 1)
 		state = arena_printf(&run->arena,
 				     "    state: {cpus: {isolated: %u}, cpu_isolation: [domain], "

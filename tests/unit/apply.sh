@@ -35,6 +35,32 @@ check "and writes nothing" writes_nothing inside /latencyctl revert
 check "measure on a machine that is not verified is refused" \
 	exits 3 inside /latencyctl measure --quiet
 check "and names what is not" says "timer_migration" inside /latencyctl measure
+check "--runtime and --reboot exclude each other" \
+	exits 2 inside /latencyctl apply --runtime --reboot
+check "apply --runtime leaves a difference for the boot files" \
+	exits 3 inside /latencyctl apply --runtime --quiet
+check "but not in the running machine" \
+	[ "$(machine /proc/sys/kernel/watchdog)$(machine /proc/sys/kernel/timer_migration)" = 00 ]
+boot_as_stock() {
+	diff -r --no-dereference "$work/stock/boot" "$root/boot" &&
+		diff -r --no-dereference "$work/stock/etc" "$root/etc"
+}
+check "and touches no boot file" boot_as_stock
+check "a second one has nothing to do" \
+	says "nothing to do at run time" inside /latencyctl apply --runtime
+check "and writes nothing" writes_nothing inside /latencyctl apply --runtime
+check "no revert waits to be finished" \
+	says "no revert waits" inside /latencyctl revert --resume
+check "which is no error, and writes nothing" writes_nothing inside /latencyctl revert --resume --quiet
+check "revert --resume is of the whole machine" \
+	exits 2 inside /latencyctl revert --resume timer_migration
+inside /latencyctl revert --quiet
+check "apply --runtime is reverted like any other" \
+	[ "$(machine /proc/sys/kernel/timer_migration)" = 1 ]
+inside /latencyctl apply --runtime --quiet
+sed -i 's/"reverting": *false/"reverting": true/' "$root/var/lib/latencyd/originals.json"
+check "revert --resume finishes a revert that waits" exits 0 inside /latencyctl revert --resume
+check "so that all is as it was" [ "$(machine /proc/sys/kernel/timer_migration)" = 1 ]
 check "apply on a stock machine ends in pending-reboot" exits 4 inside /latencyctl apply
 check "the kernel files are written" \
 	[ "$(machine /proc/sys/kernel/watchdog)$(machine /proc/sys/kernel/timer_migration)" = 00 ]

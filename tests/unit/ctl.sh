@@ -96,10 +96,13 @@ check "a missing argument is a usage error" exits 2 "$ctl" validate
 check "--wait takes whole seconds only" exits 2 "$ctl" verify --wait 5m
 check "--allow takes disruption classes only" exits 2 "$ctl" apply --allow reboot
 check "an unknown setting is a usage error" exits 2 "$ctl" explain irqs
-for command in apply revert measure; do
+for command in apply revert measure pause resume; do
 	check "$command refuses --root" \
 		says "works on the running machine" "$ctl" --root "$work/vm" $command
 done
+check "--for takes a time" exits 2 "$ctl" pause --for soon
+check "--resume means another thing to revert, and is not in its help" \
+	[ -z "$("$ctl" revert --help | grep -e --resume)" ]
 check "help names every command" says "capture" "$ctl" --help
 check "help of a command names its options" says "--wait" "$ctl" verify --help
 

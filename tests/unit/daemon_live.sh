@@ -62,6 +62,7 @@ stop_daemon() {
 	wait "$daemon_pid"
 }
 status_is() { grep -q "\"verdict\":\"$1\"" "$root/run/latencyd/status.json"; }
+logged() { grep -qF -- "$1" "$work/log"; }
 asked() { grep -A2 "member=$1" "$work/seen" | grep -q 'string "latency-verified.target"'; }
 manager() {
 	m=$1
@@ -89,6 +90,14 @@ check "and changes nothing" [ "$(machine /proc/sys/kernel/timer_migration)" = 1 
 check "latencyctl goes on from what was published" \
 	says '"generation": 3' inside /latencyctl status --json
 
+start_daemon
+check "a restart in the same boot looks at it" soon manager Refresh
+sleep 0.5
+check "does not tell it a second time" sh -c "! grep -q 'timer_migration drifted' '$work/log'"
+check "and changes nothing" [ "$(machine /proc/sys/kernel/timer_migration)" = 1 ]
+stop_daemon
+
+rm "$root/run/latencyd/settled" # as a boot does
 start_daemon
 check "after a boot a machine that was applied to is applied again" soon status_is verified
 check "by writing what differs" [ "$(machine /proc/sys/kernel/timer_migration)" = 0 ]

@@ -101,6 +101,39 @@ static void reboot_alone_is_nothing_to_execute_and_is_of_use(void **state)
 	assert_false(plan_boot_ready(&both));
 }
 
+static void at_run_time_only_the_running_machine_is_changed(void **state)
+{
+	struct step steps[] = {
+		{ .kind = STEP_PACKAGE },      { .kind = STEP_BOOT_DEFAULT },
+		{ .kind = STEP_BOOT_ARG },     { .kind = STEP_SERVICE },
+		{ .kind = STEP_GUEST_STOP },   { .kind = STEP_MOUNT },
+		{ .kind = STEP_GUEST_LAUNCH }, { .kind = STEP_GUEST_DOCUMENT, .reboot = true },
+		{ .kind = STEP_IRQ },	       { .kind = STEP_REBOOT },
+	};
+	struct plan p = { .steps = steps,
+			  .n_steps = ARRAY_SIZE(steps),
+			  .needs_reboot = true,
+			  .drops_running_args = true };
+
+	(void)state;
+	plan_keep_runtime(&p);
+	assert_int_equal(p.n_steps, 3);
+	assert_int_equal(p.steps[0].kind, STEP_SERVICE);
+	assert_int_equal(p.steps[1].kind, STEP_MOUNT);
+	assert_int_equal(p.steps[2].kind, STEP_IRQ);
+	assert_false(p.needs_reboot);
+	assert_false(p.drops_running_args);
+}
+
+static void run_time_only_is_no_consent_to_disruption(void **state)
+{
+	struct step nic = { .kind = STEP_KERNEL_FILE, .disruption = DISRUPTION_NIC_RESET };
+
+	(void)state;
+	assert_false(step_consented(&nic, ALLOW_RUNTIME_ONLY));
+	assert_true(step_consented(&nic, ALLOW_RUNTIME_ONLY | 1U << DISRUPTION_NIC_RESET));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -111,6 +144,8 @@ int main(void)
 		cmocka_unit_test(reboot_is_never_a_step_of_the_engine),
 		cmocka_unit_test(plans_are_the_same_when_target_and_values_are),
 		cmocka_unit_test(reboot_alone_is_nothing_to_execute_and_is_of_use),
+		cmocka_unit_test(at_run_time_only_the_running_machine_is_changed),
+		cmocka_unit_test(run_time_only_is_no_consent_to_disruption),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,19 +1,17 @@
 /*
- * The daemon's small parts: the status file, the pinning, the child's output and exit.
+ * The daemon's small parts: the status file, the pinning, times.
  */
-#include "daemon/child.h"
+#include "daemon/look.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
 
-#include "daemon/look.h"
 #include "daemon/pin.h"
 #include "daemon/publish.h"
 
@@ -100,74 +98,9 @@ static void time_is_iso_8601_in_utc(void **state)
 	(void)state;
 	assert_string_equal(iso_time(0, text), "1970-01-01T00:00:00Z");
 	assert_string_equal(iso_time(1795341600, text), "2026-11-22T10:00:00Z");
-}
-
-struct outcome_of_child {
-	sd_event *event;
-	int status;
-	char tail[CHILD_TAIL_SIZE];
-};
-
-static void on_done(int status, const char *tail, void *userdata)
-{
-	struct outcome_of_child *o = userdata;
-
-	o->status = status;
-	strcpy(o->tail, tail);
-	sd_event_exit(o->event, 0);
-}
-
-static void run_child(int (*fn)(void), struct outcome_of_child *o)
-{
-	struct child c = { .output = -1 };
-	sigset_t chld;
-
-	sigemptyset(&chld);
-	sigaddset(&chld, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &chld, NULL);
-	assert_true(sd_event_new(&o->event) >= 0);
-	assert_int_equal(child_start_function(&c, o->event, fn, on_done, o, NULL), 0);
-	assert_int_equal(child_start_function(&c, o->event, fn, on_done, o, NULL), -EBUSY);
-	assert_true(sd_event_loop(o->event) >= 0);
-	assert_false(c.running);
-	sd_event_unref(o->event);
-}
-
-static int write_much(void)
-{
-	for (int i = 0; i < 20000; i++)
-		dprintf(STDOUT_FILENO, "line %d\n", i);
-	dprintf(STDERR_FILENO, "the end");
-	return 5;
-}
-
-static void child_gives_its_exit_code_and_the_end_of_its_output(void **state)
-{
-	struct outcome_of_child o = { 0 };
-	size_t n;
-
-	(void)state;
-	run_child(write_much, &o);
-	n = strlen(o.tail);
-	assert_int_equal(o.status, 5);
-	assert_int_equal(n, CHILD_TAIL_SIZE - 1);
-	assert_string_equal(o.tail + n - strlen("line 19999\nthe end"), "line 19999\nthe end");
-}
-
-static int die(void)
-{
-	raise(SIGKILL);
-	return 0;
-}
-
-static void child_that_is_killed_says_by_which_signal(void **state)
-{
-	struct outcome_of_child o = { 0 };
-
-	(void)state;
-	run_child(die, &o);
-	assert_int_equal(o.status, 128 + SIGKILL);
-	assert_string_equal(o.tail, "");
+	assert_int_equal(iso_time_seconds(text), 1795341600);
+	assert_int_equal(iso_time_seconds("2026-11-22T10:00:00Zz"), 0);
+	assert_int_equal(iso_time_seconds(NULL), 0);
 }
 
 int main(void)
@@ -178,8 +111,6 @@ int main(void)
 		cmocka_unit_test(pinning_is_read_back),
 		cmocka_unit_test(pinning_to_nothing_or_to_missing_cpus_is_an_error),
 		cmocka_unit_test(time_is_iso_8601_in_utc),
-		cmocka_unit_test(child_gives_its_exit_code_and_the_end_of_its_output),
-		cmocka_unit_test(child_that_is_killed_says_by_which_signal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,14 +214,7 @@ static void an_unknown_top_key_has_its_nearest(void **state)
 	refuse(state, HOST "mesure: {}\n", "d.yaml:4:1: unknown key \"mesure\"",
 	       "did you mean \"measure\"?");
 	refuse(state, HOST "wombat: {}\n", "d.yaml:4:1: unknown key \"wombat\"",
-	       "valid keys: version, host, reboot, guests, measure");
-}
-
-static void drift_is_refused_by_name(void **state)
-{
-	refuse(state, HOST "drift: {repair: runtime}\n",
-	       "d.yaml:4:1: drift repair and alerts are not done by this version of latencyd",
-	       "remove the key \"drift\"");
+	       "valid keys: version, host, drift, reboot, guests, measure");
 }
 
 static void a_duplicate_key_is_refused(void **state)
@@ -255,14 +248,14 @@ static void a_long_or_hostile_key_is_shown_clipped(void **state)
 {
 	refuse(state, "ééééééééééééééééééééééééééééééééééééééééééé: 1\n",
 	       "d.yaml:1:1: unknown key \"éééééééééééééééééééééééééééééé...\"",
-	       "valid keys: version, host, reboot, guests, measure");
+	       "valid keys: version, host, drift, reboot, guests, measure");
 	refuse(state, "xééééééééééééééééééééééééééééééééééééééééééé: 1\n",
 	       "d.yaml:1:1: unknown key \"xééééééééééééééééééééééééééééé...\"",
-	       "valid keys: version, host, reboot, guests, measure");
+	       "valid keys: version, host, drift, reboot, guests, measure");
 	refuse(state, "\"x\\x9by\": 1\n", "d.yaml:1:1: unknown key \"x??y\"",
-	       "valid keys: version, host, reboot, guests, measure");
+	       "valid keys: version, host, drift, reboot, guests, measure");
 	refuse(state, "\"x\\e]0;t\\a\": 1\n", "d.yaml:1:1: unknown key \"x?]0;t?\"",
-	       "valid keys: version, host, reboot, guests, measure");
+	       "valid keys: version, host, drift, reboot, guests, measure");
 }
 
 /* host: cpus. */
@@ -935,7 +928,6 @@ int main(void)
 		T(version_is_required_and_is_one),
 		T(host_is_required),
 		T(an_unknown_top_key_has_its_nearest),
-		T(drift_is_refused_by_name),
 		T(a_duplicate_key_is_refused),
 		T(what_is_not_yaml_is_refused),
 		T(a_refusal_without_an_error_object),

@@ -91,12 +91,41 @@ static void a_guest_has_defaults(void **state)
 	assert_int_equal(g->vcpus[1].cpu, 5);
 	assert_int_equal(g->vcpus[1].priority, 1);
 	assert_true(cpuset_empty(&g->emulator));
-	assert_int_equal(g->ssh.n_from, 2);
+	assert_int_equal(g->ssh.n_from, 1);
 	assert_string_equal(g->ssh.from[0], "127.0.0.0/8");
-	assert_string_equal(g->ssh.from[1], "::1");
 	assert_null(g->state);
 	assert_null(g->document);
 	assert_false(guest_boots_from_host(g));
+}
+
+static void without_a_node_memory_comes_from_the_pool_of_its_pages(void **state)
+{
+	static const char text[] =
+		"version: 1\nhost:\n  cpus: {isolated: 2-7}\n"
+		"  hugepages: [{size: 1G, count: 4, node: 0}, {size: 2M, count: 1024, node: 1}]\n"
+		"guests:\n"
+		"  - {name: a, launch: {disk: /a, memory: 1G}, vcpus: [{cpu: 2}]}\n"
+		"  - {name: b, launch: {disk: /b, memory: 1G, page_size: 2M}, vcpus: [{cpu: 3}]}\n"
+		"  - {name: c, launch: {disk: /c, memory: 1G, page_size: none}, vcpus: [{cpu: "
+		"4}]}\n"
+		"  - {name: d, launch: {disk: /d, node: 0, page_size: none, memory: 1G}, "
+		"vcpus: [{cpu: 5}]}\n";
+	const struct desired *d = accept(state, text);
+
+	assert_int_equal(d->guests[0].launch.page_size_kib, 1 << 20);
+	assert_int_equal(d->guests[0].launch.node, 0);
+	assert_int_equal(d->guests[1].launch.node, 1);
+	assert_int_equal(d->guests[2].launch.node, -1); /* ordinary pages: nobody asked where */
+	assert_int_equal(d->guests[3].launch.node, 0);
+}
+
+static void huge_pages_of_a_size_that_is_not_reserved_are_refused(void **state)
+{
+	refuse(state,
+	       HOST "guests: [{name: a, launch: {disk: /a, memory: 1G, page_size: 2M}, "
+		    "vcpus: [{cpu: 4}]}]\n",
+	       "d.yaml:5:47: the guests up to a need 1024 MiB in pages of 2 MiB, and the host "
+	       "reserves 0 MiB there");
 }
 
 static void a_guest_takes_everything(void **state)
@@ -171,6 +200,10 @@ static void forms_are_checked(void **state)
 	       "two");
 	refuse(state, G("name: a, adopt: {domain: a}, vcpus: [{cpu: 1}], ssh: {host_port: 1}"),
 	       "d.yaml:3:59: where the guest's port 22 is cannot be told");
+	refuse(state,
+	       G("name: a, adopt: {domain: a}, vcpus: [{cpu: 1}], ssh: {host_port: 1, "
+		 "guest_address: 192.0.2.9}"),
+	       "d.yaml:3:59: who may use the port is not said");
 	refuse(state, ALONE "guests: []\n",
 	       "d.yaml:2:9: expected a list of guests, each with a name, launch or adopt, and "
 	       "vcpus");
@@ -380,6 +413,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_guest_has_defaults),
+		T(without_a_node_memory_comes_from_the_pool_of_its_pages),
+		T(huge_pages_of_a_size_that_is_not_reserved_are_refused),
 		T(a_guest_takes_everything),
 		T(a_document_of_guests_alone_manages_no_machine),
 		T(forms_are_checked),

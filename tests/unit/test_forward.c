@@ -3,6 +3,7 @@
  * foreign passes for ours, and real connections go through or do not.
  */
 #include "guest/forward.h"
+#include "guest/step.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -289,6 +290,42 @@ static void without_privilege_it_is_denied_and_not_absent(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static int launch(const struct desired_guest *g)
+{
+	static const char *const argv[] = { "/nonexistent", NULL };
+	_cleanup_error_ struct error e = { 0 };
+	struct step s = { .kind = STEP_GUEST_LAUNCH, .guest = g, .argv = argv };
+	int r = guest_step(&s, &e);
+
+	assert_non_null(e.what);
+	return r;
+}
+
+/* -EPERM: not even tried; -ENOENT: tried, but there is no such disk. */
+static void no_guest_is_launched_whose_port_nobody_guards(void **state)
+{
+	const char *world = "10.1.0.0/24", *own = "127.0.0.0/8";
+	struct desired_guest g = {
+		.name = "test-forward",
+		.origin = GUEST_LAUNCH,
+		.launch = { .disk = "/nonexistent/disk" },
+		.ssh = { .host_port = PORT, .from = &world, .n_from = 1 },
+	};
+
+	(void)state;
+	need_net();
+	assert_int_equal(launch(&g), -EPERM);
+	set("5555 from 10.9.0.0/16", 1);
+	assert_int_equal(launch(&g), -EPERM);
+	set("5555 from 10.1.0.0/24", 1);
+	assert_int_equal(launch(&g), -ENOENT);
+	assert_int_equal(nft("insert rule inet latencyd input accept"), 0);
+	assert_int_equal(launch(&g), -EPERM);
+	set(NULL, 1);
+	g.ssh.from = &own; /* QEMU listens on loopback only */
+	assert_int_equal(launch(&g), -ENOENT);
+}
+
 /* ---- traffic ---- */
 
 enum { ALLOWED, OTHER, GUEST, N_NETS };
@@ -486,6 +523,7 @@ int main(void)
 		cmocka_unit_test(an_emptied_table_is_not_the_wanted_one),
 		cmocka_unit_test(other_tables_are_left_alone),
 		cmocka_unit_test(without_privilege_it_is_denied_and_not_absent),
+		cmocka_unit_test(no_guest_is_launched_whose_port_nobody_guards),
 		cmocka_unit_test(only_named_sources_reach_the_port),
 		cmocka_unit_test(the_port_leads_to_the_guest_for_named_sources),
 		cmocka_unit_test(only_what_is_for_this_machine_is_translated),

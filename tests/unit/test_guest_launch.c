@@ -153,10 +153,22 @@ static int launch(struct fixture *f, struct error *e)
 	return r;
 }
 
+/* What the last stop told, a line each. */
+static const char *heard = "";
+
+static void hear(const char *what, void *userdata)
+{
+	heard = arena_printf(userdata, "%s%s\n", heard, what);
+	assert_non_null(heard);
+}
+
 static int stop(struct fixture *f, unsigned timeout_s)
 {
 	_cleanup_error_ struct error e = { 0 };
-	int r = guest_stop(&f->guest, timeout_s, &e);
+	int r;
+
+	heard = "";
+	r = guest_stop(&f->guest, timeout_s, hear, &f->arena, &e);
 
 	if (r < 0)
 		print_message("%s\n", e.what);
@@ -166,6 +178,19 @@ static int stop(struct fixture *f, unsigned timeout_s)
 static int running(const struct fixture *f)
 {
 	return guest_running(&f->guest, NULL);
+}
+
+/* The running QEMU's pid. */
+static int launched(struct fixture *f)
+{
+	_cleanup_error_ struct error e = { 0 };
+	int pid;
+
+	need_qemu();
+	assert_int_equal(launch(f, &e), 1);
+	pid = running(f);
+	assert_true(pid > 0);
+	return pid;
 }
 
 static bool exists(const char *file)
@@ -194,7 +219,6 @@ static char *proc_file(int pid, const char *file)
 
 static void a_launched_guest_answers_and_is_stopped(void **state)
 {
-	_cleanup_error_ struct error e = { 0 };
 	_cleanup_(qmp_closep) struct qmp *qmp = NULL;
 	struct fixture *f = *state;
 	struct stat st;
@@ -202,9 +226,7 @@ static void a_launched_guest_answers_and_is_stopped(void **state)
 
 	need_qemu();
 	assert_int_equal(running(f), 0);
-	assert_int_equal(launch(f, &e), 1);
-	pid = running(f);
-	assert_true(pid > 0);
+	pid = launched(f);
 	assert_int_equal(qmp_open(path(f, "qmp.sock"), 5000, &qmp, NULL), 0);
 	qmp_close(take_ptr(qmp));
 	assert_int_equal(stat(path(f, ""), &st), 0);
@@ -214,6 +236,7 @@ static void a_launched_guest_answers_and_is_stopped(void **state)
 	assert_int_equal(running(f), 0);
 	assert_false(folder_exists(f));
 	assert_int_equal(stop(f, 0), 0);
+	assert_string_equal(heard, ""); /* nothing was waited for */
 }
 
 static void a_second_launch_changes_nothing(void **state)
@@ -222,9 +245,7 @@ static void a_second_launch_changes_nothing(void **state)
 	struct fixture *f = *state;
 	int pid;
 
-	need_qemu();
-	assert_int_equal(launch(f, &e), 1);
-	pid = running(f);
+	pid = launched(f);
 	assert_int_equal(launch(f, &e), 0);
 	assert_int_equal(running(f), pid);
 }
@@ -235,9 +256,7 @@ static void another_command_line_is_not_taken_for_the_wanted_one(void **state)
 	struct fixture *f = *state;
 	int pid;
 
-	need_qemu();
-	assert_int_equal(launch(f, &e), 1);
-	pid = running(f);
+	pid = launched(f);
 	add(f, "-no-reboot");
 	assert_int_equal(launch(f, &e), -EBUSY);
 	f->argv[--f->n] = NULL;
@@ -278,9 +297,7 @@ static void what_a_dead_qemu_left_is_no_hindrance(void **state)
 	struct fixture *f = *state;
 	int pid;
 
-	need_qemu();
-	assert_int_equal(launch(f, &e), 1);
-	pid = running(f);
+	pid = launched(f);
 	kill_and_wait(pid);
 	assert_true(exists(path(f, "qemu.pid")));
 	assert_int_equal(running(f), 0);
@@ -308,16 +325,18 @@ static void two_guests_do_not_touch_each_other(void **state)
 
 static void a_guest_that_ignores_the_power_button_is_ended(void **state)
 {
-	_cleanup_error_ struct error e = { 0 };
 	struct fixture *f = *state;
 	struct timespec before, after;
 
-	need_qemu();
-	assert_int_equal(launch(f, &e), 1);
+	(void)launched(f);
 	(void)clock_gettime(CLOCK_MONOTONIC, &before);
 	assert_int_equal(stop(f, 1), 1);
 	(void)clock_gettime(CLOCK_MONOTONIC, &after);
 	assert_int_equal(running(f), 0);
+	assert_non_null(strstr(heard, "power button of guest test-"));
+	assert_non_null(strstr(heard, ": it has 1 s to shut down\n"));
+	assert_non_null(strstr(heard, "did not shut down"));
+	assert_null(strstr(heard, "SIGTERM")); /* quit was enough */
 	/* it was given its time */
 	assert_true((after.tv_sec - before.tv_sec) * 1000000000L + after.tv_nsec - before.tv_nsec >=
 		    1000000000L);
@@ -325,16 +344,16 @@ static void a_guest_that_ignores_the_power_button_is_ended(void **state)
 
 static void a_qemu_that_answers_nothing_is_killed(void **state)
 {
-	_cleanup_error_ struct error e = { 0 };
 	struct fixture *f = *state;
 	int pid;
 
-	need_qemu();
-	assert_int_equal(launch(f, &e), 1);
-	pid = running(f);
+	pid = launched(f);
 	assert_int_equal(unlink(path(f, "qmp.sock")), 0);
 	assert_int_equal(kill(pid, SIGSTOP), 0); /* nor to SIGTERM */
 	assert_int_equal(stop(f, 1), 1);
+	assert_null(strstr(heard, "power button")); /* which nobody could press */
+	assert_non_null(strstr(heard, "SIGTERM and has 5 s\n"));
+	assert_non_null(strstr(heard, "SIGKILL and has 10 s\n"));
 	assert_true(has_ended(pid));
 	assert_false(folder_exists(f));
 }
@@ -345,13 +364,11 @@ static void a_name_that_somebody_else_runs_is_refused(void **state)
 	struct fixture *f = *state;
 	int pid;
 
-	need_qemu();
-	assert_int_equal(launch(f, &e), 1);
-	pid = running(f);
+	pid = launched(f);
 	assert_int_equal(unlink(path(f, "qemu.pid")), 0); /* now it is nobody's */
 	assert_int_equal(launch(f, &e), -EEXIST);
 	assert_non_null(strstr(e.what, f->guest.name));
-	assert_int_equal(guest_stop(&f->guest, 0, NULL), -EEXIST);
+	assert_int_equal(guest_stop(&f->guest, 0, NULL, NULL, NULL), -EEXIST);
 	assert_false(has_ended(pid));
 	assert_true(exists(path(f, "qmp.sock")));
 	kill_and_wait(pid);
@@ -365,7 +382,7 @@ static void adopted_guests_are_neither_started_nor_stopped(void **state)
 	f->guest.origin = GUEST_ADOPT;
 	f->guest.adopt.domain = f->guest.name;
 	assert_int_equal(guest_launch(&f->guest, f->argv, &e), -EPERM);
-	assert_int_equal(guest_stop(&f->guest, 0, &e), -EPERM);
+	assert_int_equal(guest_stop(&f->guest, 0, NULL, NULL, &e), -EPERM);
 }
 
 static void write_file(const char *name, const char *data)

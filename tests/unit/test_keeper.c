@@ -161,7 +161,7 @@ static void a_machine_that_was_never_applied_to_is_only_watched(void **state)
 	(void)state;
 	m.keeper.wanted = strdup("thread 17");
 	keeper_act(&m);
-	assert_false(m.child.running);
+	assert_false(m.requests.task.running);
 	assert_null(m.keeper.tried);
 	assert_null(m.complaints);
 }

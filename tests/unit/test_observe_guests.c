@@ -1,6 +1,7 @@
 /*
  * A guest as its host sees it, on the live machine: a real QEMU (TCG, stopped before its first
- * instruction).
+ * instruction). What latencyd itself keeps below /run (a launched guest's folder, the lock of a
+ * channel) is kept in a /run of the test's own.
  */
 #include "guest/observe_guests.h"
 
@@ -214,6 +215,26 @@ static void test_real_qemu_that_hangs_is_seen_without_its_monitor(void **state)
 	done(&o);
 }
 
+/* /run is ours alone from here on. */
+static bool own_run(void)
+{
+	static bool owned;
+
+	if (owned)
+		return true;
+	if (geteuid() || unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("tmpfs", "/run", "tmpfs", 0, NULL) < 0) {
+		print_message("# SKIP: no mount namespace of its own\n");
+		return false;
+	}
+	mkdir("/run/latencyd", 0755);
+	mkdir("/run/latencyd/guests", 0755);
+	mkdir(FOLDER, 0755);
+	owned = true;
+	return true;
+}
+
 static void test_channel_that_is_not_there_is_trouble(void **state)
 {
 	struct desired inner = { 0 };
@@ -221,7 +242,7 @@ static void test_channel_that_is_not_there_is_trouble(void **state)
 	struct observed o = { 0 };
 
 	(void)state;
-	if (!qemu_start("tcg,thread=multi", NULL))
+	if (!own_run() || !qemu_start("tcg,thread=multi", NULL))
 		skip();
 	g.adopt.pid_file = qemu.pid_file;
 	g.adopt.channel = "/nonexistent/agent.sock";
@@ -234,21 +255,6 @@ static void test_channel_that_is_not_there_is_trouble(void **state)
 	observe_one(&g, &o);
 	assert_int_equal(o.guests[0].channel.state, FACT_ABSENT);
 	done(&o);
-}
-
-/* /run is ours alone from here on. */
-static bool own_run(void)
-{
-	if (geteuid() || unshare(CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", "/run", "tmpfs", 0, NULL) < 0) {
-		print_message("# SKIP: no mount namespace of its own\n");
-		return false;
-	}
-	mkdir("/run/latencyd", 0755);
-	mkdir("/run/latencyd/guests", 0755);
-	mkdir(FOLDER, 0755);
-	return true;
 }
 
 static void write_text(const char *path, const char *text)

@@ -1,14 +1,20 @@
 /*
- * guest prepare: which images it refuses, and that a refusal leaves nothing behind. The work itself
- * is the lab's to show: it needs a Debian image.
+ * guest prepare: which images it refuses, that a refusal leaves nothing behind, and that what a
+ * killed one left behind goes with the next. The work itself is the lab's to show: it needs a
+ * Debian image.
  */
 #include <fcntl.h>
+#include <glob.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -173,6 +179,137 @@ static void folder_instead_of_an_image(void **state)
 	assert_only_image(f, "image");
 }
 
+#define LEFT ".latencyd-prepare-a1b2c3"
+
+/* A shell command, printf()ed. */
+__attribute__((format(printf, 1, 2))) static void run_with(const char *format, ...)
+{
+	_cleanup_free_ char *command = NULL;
+	va_list ap;
+
+	va_start(ap, format);
+	assert_true(vasprintf(&command, format, ap) > 0);
+	va_end(ap);
+	run(command);
+}
+
+static char *leave(const struct fixture *f)
+{
+	char *path;
+
+	assert_true(asprintf(&path, "%s/" LEFT, f->folder) > 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	run_with("head -c 8M /dev/zero > %s/raw && mkdir %s/root %s/dev", path, path, path);
+	return path;
+}
+
+static void what_a_killed_one_left_is_removed_and_told(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_free_ char *text = NULL, *left = NULL;
+
+	need_all();
+	left = leave(f);
+	text = refusal(f->image);
+	assert_says(text, left);
+	assert_says(text, "was killed");
+	assert_only_image(f, "image");
+}
+
+static void its_loop_device_and_mount_go_too(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_free_ char *left = NULL;
+
+	need_all();
+	need("losetup -f >/dev/null 2>&1", "needs a loop device");
+	need("unshare -m true", "needs a mount namespace");
+	left = leave(f);
+	run_with("losetup -f %s/raw", left);
+	run_with("unshare -m sh -c 'mount -t tmpfs tmpfs %s/root && : > %s/root/file && "
+		 "! \"$LATENCYCTL\" guest prepare %s 2>/dev/null && ! grep -q %s "
+		 "/proc/self/mountinfo'",
+		 left, left, f->image, left);
+	run_with("! losetup -a | grep -q %s", f->folder);
+	assert_only_image(f, "image");
+}
+
+static void what_somebody_works_in_stays(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_free_ char *text = NULL, *left = NULL;
+	_cleanup_close_ int fd = -1;
+
+	need_all();
+	left = leave(f);
+	fd = open(left, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	text = refusal(f->image);
+	assert_null(strstr(text, left));
+	assert_only_image(f, LEFT " image");
+	run_with("test -s %s/raw", left);
+}
+
+static void what_is_not_of_its_making_stays(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_free_ char *text = NULL, *left = NULL;
+
+	need_all();
+	left = leave(f);
+	run_with("mv %s %s/kept && ln -s kept %s", left, f->folder, left);
+	run_with("mkdir -m 0755 %s/.latencyd-prepare-open", f->folder);
+	text = refusal(f->image);
+	assert_only_image(f, LEFT " .latencyd-prepare-open image kept");
+	run_with("test -s %s/kept/raw", f->folder);
+}
+
+/* How many folders of work there are. */
+static size_t count_work(const struct fixture *f)
+{
+	_cleanup_free_ char *pattern = NULL;
+	glob_t g = { 0 };
+	size_t n;
+
+	assert_true(asprintf(&pattern, "%s/.latencyd-prepare-*", f->folder) > 0);
+	n = glob(pattern, 0, NULL, &g) == 0 ? g.gl_pathc : 0;
+	globfree(&g);
+	return n;
+}
+
+static void killed_half_way_leaves_what_the_next_removes(void **state)
+{
+	const struct timespec pause = { .tv_nsec = 500000 }, longer = { .tv_nsec = 50000000 };
+	struct fixture *f = *state;
+	_cleanup_free_ char *text = NULL;
+	pid_t pid;
+
+	need_all();
+	pid = fork();
+	if (pid == 0) {
+		execl(getenv("LATENCYCTL"), "latencyctl", "--quiet", "guest", "prepare", f->image,
+		      NULL);
+		_exit(127);
+	}
+	while (count_work(f) == 0 && waitpid(pid, NULL, WNOHANG) == 0)
+		(void)nanosleep(&pause, NULL);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	if (count_work(f) == 0) {
+		print_message("# skipped: it was done before it could be killed\n");
+		skip();
+	}
+	/* Its child dies a moment later; until then the image may be in use. */
+	for (int i = 0; i < 100 && count_work(f); i++) {
+		free(text);
+		text = refusal(f->image);
+		(void)nanosleep(&longer, NULL);
+	}
+	assert_non_null(text);
+	assert_says(text, "was killed");
+	assert_only_image(f, "image");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -183,6 +320,11 @@ int main(void)
 		TEST(image_on_another_image),
 		TEST(image_without_a_system),
 		TEST(folder_instead_of_an_image),
+		TEST(what_a_killed_one_left_is_removed_and_told),
+		TEST(its_loop_device_and_mount_go_too),
+		TEST(what_somebody_works_in_stays),
+		TEST(what_is_not_of_its_making_stays),
+		TEST(killed_half_way_leaves_what_the_next_removes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

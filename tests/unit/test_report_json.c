@@ -14,6 +14,7 @@
 
 #include "state/guest.h"
 #include "state/settings.h"
+#include "state/writer.h"
 
 static const struct fact release = { .state = FACT_KNOWN, .text = "6.1.0-56-rt-amd64" };
 static const struct fact version = { .state = FACT_KNOWN, .text = "#1 SMP PREEMPT_RT Debian" };
@@ -358,6 +359,157 @@ static void nonsense_before_counts_as_nothing_before(void **state)
 	}
 }
 
+static void who_changed_it_is_part_of_the_status(void **state)
+{
+	const struct writer w = { .pid = 812,
+				  .uid = 0,
+				  .comm = (char *)"irqbalance",
+				  .unit = (char *)"irqbalance.service" };
+	struct setting_verdict v[2];
+	_cleanup_free_ char *text = NULL;
+	struct desired d;
+	struct observed o;
+	struct report r;
+
+	(void)state;
+	make_machine(&d, &o);
+	make_report(&r, v);
+	v[0].changed_by = &w;
+	text = dump(report_to_json(&d, &o, &r));
+	assert_non_null(strstr(text,
+			       "\"changed_by\":{\"pid\":812,\"uid\":0,\"comm\":\"irqbalance\","
+			       "\"exe\":null,\"unit\":\"irqbalance.service\","
+			       "\"container\":null,\"gone\":false}"));
+	free_machine(&d, &o);
+}
+
+#define BY "\"changed_by\":{\"pid\":812,\"uid\":0,\"comm\":\"irq\\u001bbalance\"}"
+
+static void a_writer_is_carried_with_the_same_verdict_only(void **state)
+{
+	struct setting_verdict v[2];
+	struct report r;
+
+	(void)state;
+	make_report(&r, v);
+	carry(&r, "{\"settings\":[{\"name\":\"irq_affinity\",\"verdict\":\"drifted\"," BY "},"
+		  "{\"name\":\"tsc\",\"verdict\":\"drifted\"," BY "}]}");
+	assert_non_null(v[0].changed_by);
+	assert_int_equal(v[0].changed_by->pid, 812);
+	assert_null(strchr(v[0].changed_by->comm, '\x1b'));
+	assert_null(v[0].changed_by->exe);
+	assert_null(v[1].changed_by);
+	arena_free(&r.arena);
+}
+
+static void who_was_seen_now_is_not_replaced_by_who_was_seen_before(void **state)
+{
+	const struct writer now = { .pid = 5, .comm = (char *)"sh" };
+	struct setting_verdict v[2];
+	struct report r;
+
+	(void)state;
+	make_report(&r, v);
+	v[0].changed_by = &now;
+	carry(&r, "{\"settings\":[{\"name\":\"irq_affinity\",\"verdict\":\"drifted\"," BY "}]}");
+	assert_ptr_equal(v[0].changed_by, &now);
+	arena_free(&r.arena);
+}
+
+static void a_contested_setting_that_is_drifted_stays_contested(void **state)
+{
+	struct setting_verdict v[2];
+	struct report r;
+
+	(void)state;
+	make_report(&r, v);
+	carry(&r, "{\"verdict\":\"degraded\",\"generation\":4,\"settings\":["
+		  "{\"name\":\"irq_affinity\",\"verdict\":\"contested\",\"reason\":\"a fight\","
+		  "\"since\":\"2020-01-02T00:00:00Z\"," BY "},"
+		  "{\"name\":\"tsc\",\"verdict\":\"contested\",\"reason\":\"a fight\"}]}");
+	assert_int_equal(v[0].verdict, VERDICT_CONTESTED);
+	assert_string_equal(v[0].reason, "a fight");
+	assert_string_equal(v[0].since, "2020-01-02T00:00:00Z");
+	assert_non_null(v[0].changed_by);
+	/* Right now: only the daemon knows whether the fight is over. */
+	assert_int_equal(v[1].verdict, VERDICT_CONVERGED);
+	assert_int_equal(r.verdict, MACHINE_DEGRADED);
+	assert_int_equal(r.generation, 4);
+	arena_free(&r.arena);
+}
+
+static void odd_writers_before_are_nobody(void **state)
+{
+	static const char *const odd[] = { "5", "[]", "null", "\"irqbalance\"", "true" };
+	char text[160];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+		struct setting_verdict v[2];
+		struct report r;
+
+		make_report(&r, v);
+		(void)snprintf(text, sizeof(text),
+			       "{\"settings\":[{\"name\":\"irq_affinity\",\"verdict\":\"drifted\","
+			       "\"changed_by\":%s}]}",
+			       odd[i]);
+		carry(&r, text);
+		assert_null(v[0].changed_by);
+		arena_free(&r.arena);
+	}
+}
+
+static void a_narrow_look_replaces_only_what_it_looked_at(void **state)
+{
+	struct setting_verdict v[2];
+	json_t *status, *settings_before, *tsc_before;
+	struct desired d;
+	struct observed o;
+	struct report r;
+	const char *text;
+
+	(void)state;
+	make_machine(&d, &o);
+	make_report(&r, v);
+	status = report_to_json(&d, &o, &r);
+	assert_non_null(status);
+	settings_before = json_object_get(status, "settings");
+	tsc_before = json_deep_copy(json_array_get(settings_before, 1));
+	v[0].verdict = VERDICT_CONVERGED;
+	v[1].verdict = VERDICT_UNKNOWN;
+	r.verdict = MACHINE_VERIFIED;
+	r.generation = 8;
+	/* The report's list is by its own index: irq_affinity is its first. */
+	assert_int_equal(status_replace(status, &r, 1), 0);
+	text = json_string_value(
+		json_object_get(json_array_get(json_object_get(status, "settings"), 0), "verdict"));
+	assert_string_equal(text, "converged");
+	assert_true(json_equal(json_array_get(json_object_get(status, "settings"), 1), tsc_before));
+	assert_string_equal(json_string_value(json_object_get(status, "verdict")), "verified");
+	assert_int_equal(json_integer_value(json_object_get(status, "generation")), 8);
+	json_decref(tsc_before);
+	json_decref(status);
+	free_machine(&d, &o);
+}
+
+static void what_is_no_status_cannot_be_patched(void **state)
+{
+	static const char *const odd[] = { "{}", "[]", "{\"settings\":{}}", "{\"settings\":[]}",
+					   "{\"settings\":[null,{\"name\":4}]}" };
+	struct setting_verdict v[2];
+	struct report r;
+
+	(void)state;
+	make_report(&r, v);
+	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+		json_t *status = json_loads(odd[i], 0, NULL);
+
+		assert_non_null(status);
+		assert_int_equal(status_replace(status, &r, 1), -EINVAL);
+		json_decref(status);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +523,13 @@ int main(void)
 		cmocka_unit_test(same_verdict_keeps_since_another_gets_now),
 		cmocka_unit_test(generation_counts_changes_of_the_machine_verdict),
 		cmocka_unit_test(nonsense_before_counts_as_nothing_before),
+		cmocka_unit_test(who_changed_it_is_part_of_the_status),
+		cmocka_unit_test(a_writer_is_carried_with_the_same_verdict_only),
+		cmocka_unit_test(who_was_seen_now_is_not_replaced_by_who_was_seen_before),
+		cmocka_unit_test(a_contested_setting_that_is_drifted_stays_contested),
+		cmocka_unit_test(odd_writers_before_are_nobody),
+		cmocka_unit_test(a_narrow_look_replaces_only_what_it_looked_at),
+		cmocka_unit_test(what_is_no_status_cannot_be_patched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

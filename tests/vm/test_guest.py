@@ -4,10 +4,10 @@ latencyd."""
 
 import json
 import shutil
-import subprocess
 import time
 
 from labvm import image, kernel
+from labvm.guestimage import SSH_OPTIONS, open_ssh
 from labvm.product_calls import expect_exit
 from labvm.runner import HERE, lab_test
 
@@ -23,7 +23,7 @@ guests:
       page_size: none
       accel: tcg
     vcpus: [{{cpu: 0, priority: 0}}, {{cpu: 1, priority: 0}}]
-    ssh: {{host_port: {port}, from: [127.0.0.1]}}
+    ssh: {{host_port: {port}}}
     state:
       cpus: {{isolated: 1}}
       kernel: {{preemption: rt, package: linux-image-rt-amd64}}
@@ -45,35 +45,9 @@ measure:
 '''
 
 
-def open_ssh(here, disk):
-    """A key of the test's own and an address into the image: the way in that is not latencyd's."""
-    key = here.folder / 'key'
-    subprocess.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', key], check=True)
-    raw = here.folder / 'key.raw'
-    subprocess.run(['qemu-img', 'convert', '-O', 'raw', disk, raw], check=True)
-    network = here.folder / 'network'
-    network.write_text('[Match]\nName=eth0\n[Network]\nAddress=10.0.2.15/24\n')
-    where = f'{raw}?offset=1048576'
-    commands = f'''mkdir /root/.ssh
-write {key}.pub /root/.ssh/authorized_keys
-write {network} /etc/systemd/network/10-user.network
-symlink /etc/systemd/system/multi-user.target.wants/systemd-networkd.service /lib/systemd/system/systemd-networkd.service
-set_inode_field /etc/systemd/network/10-user.network mode 0100644
-set_inode_field /root/.ssh mode 040700
-set_inode_field /root/.ssh/authorized_keys mode 0100600
-'''
-    subprocess.run(['/usr/sbin/debugfs', '-w', '-f', '-', where], input=commands, text=True,
-                   capture_output=True, check=True)
-    subprocess.run(['qemu-img', 'convert', '-O', 'qcow2', raw, disk], check=True)
-    raw.unlink()
-    return key
-
-
 def ssh(here, key, command):
-    options = ('-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR '
-               '-o ConnectTimeout=30 -o BatchMode=yes')
     # sshd's own folder for the client's user is in /root: unchanged by the namespaces.
-    return here.out(f"ssh {options} -p {PORT} -i {key} root@127.0.0.1 '{command}'", timeout=60)
+    return here.out(f"ssh {SSH_OPTIONS} -p {PORT} -i {key} root@127.0.0.1 '{command}'", timeout=60)
 
 
 def check_inside(here, key, t):

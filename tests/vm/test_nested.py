@@ -179,6 +179,103 @@ while True:
     t.equal(report['verdict'], 'verified', 'the host')
 
 
+def verdicts(rows):
+    return {s['name']: s['verdict'] for s in rows}
+
+
+def wait_guest(vm, wanted, seconds):
+    """Asks until the guest's verdict is the wanted one; (the guest, the whole report) at the end."""
+    deadline = time.monotonic() + seconds
+    while True:
+        _, report = status(vm)
+        guest = report['guests'][0]
+        if guest['verdict'] == wanted or time.monotonic() > deadline:
+            return guest, report
+        time.sleep(2)
+
+
+def busiest_irq(shell):
+    """The guest's virtio interrupt that fires most, so that a new place is taken at once."""
+    counts = {}
+    for line in shell.out('cat /proc/interrupts').splitlines()[1:]:
+        number, *rest = line.split()
+        if 'virtio' in rest[-1] and 'config' not in rest[-1]:
+            counts[number.rstrip(':')] = sum(int(x) for x in rest[:2])
+    return max(counts, key=counts.get)
+
+
+def wait_effective(shell, irq, wanted):
+    """Where the guest's kernel sends the interrupt, once it is there or after 30 s."""
+    deadline = time.monotonic() + 30
+    while True:
+        found = shell.out(f'cat /proc/irq/{irq}/effective_affinity_list')
+        if found == wanted or time.monotonic() > deadline:
+            return found
+
+
+@lab_test('host and guest: an interrupt moved inside the guest makes the guest drifted, and apply '
+          'brings it back', 'nested-verified', timeout=600)
+def guest_irq_moved(vm, t):
+    expect_exit(t, vm.run('systemctl stop latencyd; latencyctl verify --wait 120', timeout=180), 0)
+    shell = nested.GuestShell(vm)
+    irq = busiest_irq(shell)
+    t.equal(wait_effective(shell, irq, '0'), '0', f'CPU of interrupt {irq} in the guest')
+    shell.out(f'echo 1 > /proc/irq/{irq}/smp_affinity_list')
+    t.equal(wait_effective(shell, irq, '1'), '1', f'CPU of interrupt {irq} after it was moved')
+    guest, report = wait_guest(vm, 'drifted', 90)
+    t.equal(guest['verdict'], 'drifted', 'the guest')
+    t.equal([name for name, verdict in verdicts(guest['settings']).items()
+             if verdict not in ('converged', 'unmanaged', 'not-applicable')], ['irq_affinity'],
+            'rows of the guest that are not as wanted')
+    t.equal(report['verdict'], 'verified', 'the host')
+    # 3: the guest was asked to, and may not be done with it
+    expect_exit(t, vm.run('latencyctl apply', timeout=240), (0, 3))
+    t.note(f'verified again {wait_verified(vm, t, 120):.0f} s after apply')
+    t.equal(wait_effective(shell, irq, '0'), '0', f'CPU of interrupt {irq} in the end')
+
+
+@lab_test('host and guest: a guest whose latencyd was killed is unknown, nothing else is, and it is '
+          'verified when that is back', 'nested-verified', timeout=600)
+def agent_killed(vm, t):
+    expect_exit(t, vm.run('systemctl stop latencyd; latencyctl verify --wait 120', timeout=180), 0)
+    before, host_before = wait_guest(vm, 'verified', 0)
+    shell = nested.GuestShell(vm)
+    shell.out('touch /run/hold-latencyd; kill -9 $(/bin/busybox pidof latencyd)')
+    t.equal(shell.run('/bin/busybox pidof latencyd').out.strip(), '', 'a latencyd in the guest')
+    guest, report = wait_guest(vm, 'unknown', 30)
+    t.equal(guest['verdict'], 'unknown', 'the guest')
+    t.equal(row(guest, 'guest_agent')['verdict'], 'unknown', 'guest_agent')
+    seen = verdicts(guest['settings'])
+    own = {name for name in seen if name.startswith('guest_')} - {'guest_agent'}
+    t.check({'guest_launch', 'guest_vcpus', 'guest_memory'} <= own, f'rows of the guest: {seen}')
+    t.same({name: seen[name] for name in own},
+           {name: verdicts(before['settings'])[name] for name in own}, 'what the host sees itself')
+    t.equal(report['verdict'], 'verified', 'the host')
+    t.same(verdicts(report['settings']), verdicts(host_before['settings']), 'rows of the host')
+    shell.out('rm /run/hold-latencyd')
+    t.note(f'verified again {wait_verified(vm, t, 120):.0f} s after it was let back')
+    t.check(shell.out('/bin/busybox pidof latencyd') != '', 'no latencyd in the guest')
+
+
+@lab_test('host and guest: with vhost_vsock on the host the guest is launched with it and answers '
+          'over it', 'nested-verified', timeout=900)
+def over_vsock(vm, t):
+    vm.out('modprobe vhost_vsock && test -c /dev/vhost-vsock')
+    vm.run('systemctl stop latencyd')
+    old = vm.read(QEMU_PID)
+    t.check('vhost-vsock' not in vm.read(f'/proc/{old}/cmdline'), 'it had vsock already')
+    vm.out(f'kill -9 {old}; sleep 1; systemctl start latencyd')
+    t.note(f'verified {wait_verified(vm, t, 400):.0f} s after its QEMU was killed')
+    arguments = vm.read(f'/proc/{vm.read(QEMU_PID)}/cmdline').split('\0')
+    device = next((x for x in arguments if x.startswith('vhost-vsock-pci,guest-cid=')), None)
+    t.check(device, f'no vsock among {arguments}')
+    t.check(not any('virtserialport' in x for x in arguments), 'it has a virtio-serial port too')
+    guest, _ = wait_guest(vm, 'verified', 0)
+    t.check('answers, document' in row(guest, 'guest_agent')['live'], row(guest, 'guest_agent'))
+    t.equal(row(guest, 'rt_throttling')['verdict'], 'converged', 'a row of the guest\'s own')
+    t.note(device)
+
+
 ADOPTED = """cd /run && exec qemu-system-x86_64 -name guest=other,debug-threads=on -nodefaults -display none \
  -machine q35,memory-backend=memory,kernel-irqchip=on -accel kvm -cpu host -smp 2 -m 1G \
  -object memory-backend-memfd,id=memory,size=1G,hugetlb=on,hugetlbsize=1G,prealloc=on,host-nodes=1,policy=bind \

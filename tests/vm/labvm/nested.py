@@ -10,6 +10,7 @@ import io
 import json
 import pathlib
 import re
+import shlex
 import subprocess
 import tarfile
 import time
@@ -111,6 +112,24 @@ def nested(machine):
     machine.run(f'/usr/lib/lab/make-initrd /srv/lab-repo/linux-image-6*.deb {GUEST_DIR}',
                 timeout=400, check=True)
     keep_stock_record(machine)
+
+
+class GuestShell:
+    """Commands in the nested guest, past latencyd: a virtio-serial port of the test's own."""
+
+    def __init__(self, machine):
+        self.machine = machine
+        machine.put((NESTED_DIR / 'guest-shell').read_bytes(), '/usr/local/sbin/guest-shell', 0o755)
+        machine.run('guest-shell plug', check=True)
+
+    def run(self, command, timeout=60):
+        return self.machine.run(f'guest-shell run {shlex.quote(command)}', timeout)
+
+    def out(self, command, timeout=60):
+        result = self.run(command, timeout)
+        if result.status != 0:
+            raise LabError(f'in the nested guest: {command}: {result}')
+        return result.out.strip()
 
 
 APPLY_LOG = '/root/lab-nested-apply.json'

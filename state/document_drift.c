@@ -1,0 +1,131 @@
+/*
+ * The `drift:` part of the document: what latencyd may mend by itself, whom a change is told to,
+ * and how often it looks without being woken. Without it nothing is mended that nobody asked for.
+ */
+#include <errno.h>
+
+#include "state/document_parts.h"
+#include "state/settings.h"
+
+#define PASS_DEFAULT_S 30
+#define PASS_MIN_S     5
+#define PASS_MAX_S     3600
+#define ALERTS_DEFAULT (ALERT_JOURNAL | ALERT_DBUS | ALERT_METRICS)
+
+void drift_defaults(struct desired_drift *drift)
+{
+	*drift = (struct desired_drift){
+		.alert = ALERTS_DEFAULT,
+		.pass_interval_s = PASS_DEFAULT_S,
+	};
+}
+
+static int read_repair(struct doc *doc, const struct yaml_node *node, enum repair *ret)
+{
+	static const char *const names[] = { "none", "runtime", "all", NULL };
+	int choice, r = doc_choice(doc, node, names, &choice);
+
+	if (!r)
+		*ret = (enum repair)choice; /* in the order of the enum */
+	return r;
+}
+
+static int parse_repair(struct doc *doc, const struct yaml_node *node, void *target)
+{
+	struct desired *d = target;
+	enum repair repair;
+	int r = read_repair(doc, node, &repair);
+
+	for (size_t i = 0; !r && i < n_settings; i++)
+		d->drift.repair[i] = repair;
+	return r;
+}
+
+static int parse_its_repair(struct doc *doc, const struct yaml_node *node, void *target)
+{
+	return read_repair(doc, node, target);
+}
+
+static int parse_setting(struct doc *doc, const struct yaml_node *key, const struct yaml_node *node,
+			 struct desired *d)
+{
+	static const struct doc_key keys[] = {
+		{ .name = "repair", .parse = parse_its_repair, .required = true },
+	};
+	const struct setting *s = setting_by_name(key->text);
+	const char *names[SETTINGS_MAX];
+
+	for (size_t i = 0; i < n_settings; i++)
+		names[i] = settings[i]->name;
+	if (!s)
+		return doc_unknown_key(doc, key, names, n_settings);
+	if (!d->values[setting_index(s)]) {
+		doc_error(doc, key, "the document says nothing of %s, so it cannot drift", s->name);
+		error_todo(doc->error, "give it under %s:, or remove it here",
+			   d->role == ROLE_GUEST ? "guest" : "host");
+		return -EINVAL;
+	}
+	return doc_mapping(doc, node, keys, ARRAY_SIZE(keys), &d->drift.repair[setting_index(s)]);
+}
+
+static int parse_settings(struct doc *doc, const struct yaml_node *node, void *target)
+{
+	int r = 0;
+
+	if (node->kind != YAML_MAPPING)
+		return doc_error(doc, node,
+				 "expected settings, as in {irq_affinity: {repair: none}}");
+	for (size_t i = 0; !r && i < node->n_items; i++)
+		r = parse_setting(doc, node->keys[i], node->items[i], target);
+	return r;
+}
+
+static int parse_alert(struct doc *doc, const struct yaml_node *node, void *target)
+{
+	static const char *const names[] = { "journal", "dbus", "metrics", "unit", NULL };
+	struct desired *d = target;
+
+	if (node->kind != YAML_SEQUENCE)
+		return doc_error(doc, node, "expected a list, as in [journal, dbus, metrics]");
+	d->drift.alert = 0;
+	for (size_t i = 0; i < node->n_items; i++) {
+		int choice, r = doc_choice(doc, node->items[i], names, &choice);
+
+		if (r < 0)
+			return r;
+		d->drift.alert |= 1U << choice; /* in the order of the enum */
+	}
+	return 0;
+}
+
+/* "30s", "2min", or a number of seconds. */
+static int parse_interval(struct doc *doc, const struct yaml_node *node, void *target)
+{
+	uint64_t n = node->kind == YAML_SCALAR ? document_seconds(node->text) : 0;
+	struct desired *d = target;
+
+	if (!n) {
+		int r = doc_unsigned(doc, node, PASS_MIN_S, PASS_MAX_S, &n);
+
+		if (r < 0)
+			return r;
+	}
+	if (n < PASS_MIN_S || n > PASS_MAX_S)
+		return doc_error(doc, node, "expected %u seconds to %u minutes", PASS_MIN_S,
+				 PASS_MAX_S / 60);
+	d->drift.pass_interval_s = (unsigned)n;
+	return 0;
+}
+
+int document_parse_drift(struct doc *doc, const struct yaml_node *node, void *target)
+{
+	/* In this order: a setting's own repair outdoes the one for all. */
+	static const struct doc_key keys[] = {
+		{ .name = "repair", .parse = parse_repair },
+		{ .name = "settings", .parse = parse_settings },
+		{ .name = "alert", .parse = parse_alert },
+		{ .name = "pass_interval", .parse = parse_interval },
+	};
+
+	return doc_mapping(doc, node, keys, ARRAY_SIZE(keys), target);
+}

@@ -1,0 +1,36 @@
+"""The metrics of a real drift, in a real Prometheus: its alert fires, and resolves."""
+
+import shutil
+import tempfile
+
+from labvm import product
+from labvm.monitoring import Monitoring
+from labvm.runner import Skip, lab_test
+from labvm.watching import DOCUMENT, THROTTLING, wait_value
+
+METRICS = '/var/lib/prometheus/node-exporter/latencyd.prom'
+RULES = 'usr/share/latencyd/latencyd.rules.yml'
+TOOLS = ('prometheus', 'prometheus-node-exporter', 'prometheus-alertmanager', 'nsenter')
+
+
+@lab_test('watching: Prometheus, node_exporter and Alertmanager fire the drift alert and resolve it',
+          'watched', timeout=400)
+def prometheus(vm, t):
+    missing = [tool for tool in TOOLS if not shutil.which(tool)]
+    if missing:
+        raise Skip(f'{", ".join(missing)} is not installed')
+    vm.out(f"sed -i 's/repair: runtime/repair: none/' {DOCUMENT}; systemctl reload latencyd")
+    with tempfile.TemporaryDirectory() as folder, \
+            Monitoring(folder, product.destdir() / RULES) as monitoring:
+        monitoring.give(vm.read(METRICS) + '\n')
+        t.check(monitoring.wait_alert('LatencySettingDrifted', False), 'fires without a drift')
+        vm.out(f'echo 950000 > {THROTTLING}; sleep 2')
+        monitoring.give(vm.read(METRICS) + '\n')
+        t.check('latencyd_drifts_total{setting="rt_throttling"' in vm.read(METRICS),
+                'no count of it in the metrics')
+        t.check(monitoring.wait_alert('LatencySettingDrifted', True),
+                f'does not fire: {monitoring.get("prometheus", "/api/v1/alerts")}')
+        vm.out('latencyctl apply; sleep 2')
+        t.equal(wait_value(vm, THROTTLING, '-1'), '-1', 'mended')
+        monitoring.give(vm.read(METRICS) + '\n')
+        t.check(monitoring.wait_alert('LatencySettingDrifted', False), 'does not resolve')
