@@ -42,8 +42,8 @@ static int reload_document(struct manager *m, struct error *e)
 	return 0;
 }
 
-/* @state is taken over; NULL: in force. Told once. */
-static void set_document_state(struct manager *m, char *state)
+/* @state is taken over; NULL: in force. Told once: true if it is news. */
+static bool set_document_state(struct manager *m, char *state)
 {
 	bool same = m->document_state && state ? streq(m->document_state, state)
 					       : m->document_state == state;
@@ -52,6 +52,7 @@ static void set_document_state(struct manager *m, char *state)
 	m->document_state = state;
 	if (!same)
 		journal_document(state);
+	return !same;
 }
 
 static char *invalid_state(const struct error *e, int r)
@@ -65,6 +66,7 @@ void manager_check_document(struct manager *m)
 {
 	_cleanup_desired_ struct desired d = { 0 };
 	_cleanup_error_ struct error e = { 0 };
+	char *state = NULL;
 	int r;
 
 	m->document_touched = false;
@@ -72,10 +74,11 @@ void manager_check_document(struct manager *m)
 		return;
 	r = document_load(&m->root, NULL, &d, &e);
 	if (r < 0)
-		set_document_state(m, invalid_state(&e, r));
-	else
-		set_document_state(m,
-				   streq(d.digest, m->desired.digest) ? NULL : strdup("changed"));
+		state = invalid_state(&e, r);
+	else if (!streq(d.digest, m->desired.digest))
+		state = strdup("changed");
+	if (set_document_state(m, state))
+		manager_pass_soon(m); /* which publishes it */
 }
 
 void manager_refresh(struct manager *m)
@@ -84,11 +87,11 @@ void manager_refresh(struct manager *m)
 	int r = m->has_document ? reload_document(m, &e) : 0; /* a first one is the pass's */
 
 	if (r < 0) {
-		set_document_state(m, invalid_state(&e, r));
+		(void)set_document_state(m, invalid_state(&e, r));
 		error_prefix(&e, "the new document is refused, the old one stays");
 		manager_complain_of(m, &e, r);
 	} else {
-		set_document_state(m, NULL);
+		(void)set_document_state(m, NULL);
 	}
 	manager_pass(m);
 }

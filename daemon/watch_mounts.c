@@ -55,13 +55,14 @@ static long magic_of(int fd)
 static bool known_by_kind(long magic, const char *path, char *ret, size_t size)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		const char *at = strstr(path, kinds[i].known);
+		char folder[32];
+		const char *at;
 
 		if (magic != kinds[i].magic)
 			continue;
-		return at && at[strlen(kinds[i].known)] == '/'
-			       ? join(ret, size, at, "")
-			       : join(ret, size, kinds[i].known, path);
+		snprintf(folder, sizeof(folder), "%s/", kinds[i].known);
+		at = strstr(path, folder);
+		return at ? join(ret, size, at, "") : join(ret, size, kinds[i].known, path);
 	}
 	return false;
 }

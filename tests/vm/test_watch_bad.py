@@ -16,8 +16,8 @@ def _published(vm):
 @lab_test('watching: a document that turns invalid is told with line and column, the old one stays '
           'in force, and a reload of it is refused', 'watched')
 def invalid(vm, t):
-    since, good, entered = mark(vm), vm.read(DOCUMENT), target_entered(vm)
-    vm.put(good + '\nwatchdog: on\n', DOCUMENT)
+    since, good, entered = mark(vm), vm.read(DOCUMENT) + '\n', target_entered(vm)
+    vm.put(good + 'watchdog: on\n', DOCUMENT)
     vm.run('sleep 3')
     told = [e for e in entries(vm, since) if 'latencyd.yaml:' in e['MESSAGE']]
     t.check(told, 'not told')
