@@ -16,6 +16,8 @@
 #define STIR_QUIET_US 200000ULL
 #define SHARE	      5 /* a fifth of one CPU */
 #define REST_MAX_US   250000ULL
+/* Some fifty milliseconds of work at once: a few drifts one after the other wait for nothing. */
+#define BURST_US 200000
 
 void watch_reason(struct watch *w, const char *fmt, ...)
 {
@@ -93,23 +95,26 @@ static int on_rested(sd_event_source *s, uint64_t usec, void *userdata)
 }
 
 /* What a turn cost is all that the process used of a CPU since it began: taking the events, and
- * the looks and repairs that followed from them. The first event after a quiet time waits for
- * nothing. */
+ * the looks and repairs that followed from them. Each costs a rest of SHARE times as long, owed and
+ * paid off by the time that passes; only who owes more than a burst waits for it. */
 bool watch_may_turn(struct watch *w)
 {
 	uint64_t now = clock_us(CLOCK_MONOTONIC), cpu = clock_us(CLOCK_PROCESS_CPUTIME_ID);
-	uint64_t wait_us = (cpu - w->turn_cpu_us) * SHARE;
+	uint64_t owed = w->owed_us + (cpu - w->turn_cpu_us) * SHARE;
+	uint64_t paid = now - w->turn_began_us;
 
-	if (wait_us > REST_MAX_US)
-		wait_us = REST_MAX_US;
-	if (w->turn_began_us > 0 && now < w->turn_began_us + wait_us &&
-	    sd_event_source_set_time(w->rest_timer, w->turn_began_us + wait_us) >= 0 &&
+	owed = owed > paid ? owed - paid : 0;
+	if (owed > BURST_US + REST_MAX_US)
+		owed = BURST_US + REST_MAX_US;
+	w->owed_us = owed;
+	w->turn_began_us = now;
+	w->turn_cpu_us = cpu;
+	if (owed > BURST_US &&
+	    sd_event_source_set_time(w->rest_timer, now + owed - BURST_US) >= 0 &&
 	    sd_event_source_set_enabled(w->rest_timer, SD_EVENT_ONESHOT) >= 0) {
 		set_sources(w, SD_EVENT_OFF);
 		return false;
 	}
-	w->turn_began_us = now;
-	w->turn_cpu_us = cpu;
 	return true;
 }
 

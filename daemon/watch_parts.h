@@ -33,6 +33,7 @@ struct watch {
 	bool pidfds; /* events come with one: without one, the process had gone */
 	sd_event_source *rest_timer;
 	uint64_t turn_began_us, turn_cpu_us;
+	uint64_t owed_us; /* rest that is still to come */
 
 	int files; /* fanotify of kernel files, -1: refused */
 	sd_event_source *files_source;

@@ -34,6 +34,8 @@
 #define STORM_S	    5
 #define REST_S	    20
 #define PATIENCE_MS 10000
+/* Between drifts: back to back they would be a storm, and bounded as one. */
+#define PAUSE_US 50000
 
 static void die(const char *what, int error)
 {
@@ -258,6 +260,7 @@ static void bench_latency(struct daemon *d, size_t n)
 			times[told++] = heard - at;
 		stranger_writes(RIGHT);
 		(void)wait_for(d, "restored");
+		usleep(PAUSE_US);
 	}
 	printf("drifts that were told: %zu of %zu\n", told, n);
 	if (told)
