@@ -15,7 +15,6 @@
 #define SYSTEMD_NAME	  "org.freedesktop.systemd1"
 #define SYSTEMD_PATH	  "/org/freedesktop/systemd1"
 #define SYSTEMD_INTERFACE "org.freedesktop.systemd1.Manager"
-#define VERIFIED_TARGET	  "latency-verified.target"
 /* After the look that a batch of events asks for. */
 #define PRIORITY (SD_EVENT_PRIORITY_NORMAL + 2)
 
@@ -56,8 +55,8 @@ int bus_connect(struct manager *m)
 void bus_close(struct manager *m)
 {
 	m->requests.side = bus_side_free(m->requests.side);
+	verified_target_forget(&m->target);
 	m->bus = sd_bus_flush_close_unref(m->bus);
-	m->target = -1;
 }
 
 void bus_announce(struct manager *m)
@@ -95,23 +94,4 @@ void bus_start_unit(struct manager *m, const char *unit)
 		(void)sd_bus_call_method_async(m->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH,
 					       SYSTEMD_INTERFACE, "StartUnit", on_unit_job, m, "ss",
 					       unit, "replace");
-}
-
-static int on_target_job(sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	(void)error;
-	if (sd_bus_message_is_method_error(reply, NULL))
-		manager_complain(userdata, "cannot start or stop " VERIFIED_TARGET ": %s",
-				 sd_bus_message_get_error(reply)->message);
-	return 0;
-}
-
-void bus_set_target(struct manager *m, int verified)
-{
-	if (!m->bus || m->target == verified)
-		return;
-	if (sd_bus_call_method_async(m->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE,
-				     verified ? "StartUnit" : "StopUnit", on_target_job, m, "ss",
-				     VERIFIED_TARGET, "replace") >= 0)
-		m->target = verified;
 }

@@ -29,5 +29,3 @@ void bus_announce(struct manager *m);
 void bus_signal_alert(struct manager *m, const struct alert *a);
 /* Starts a unit of systemd's without waiting for it. */
 void bus_start_unit(struct manager *m, const char *unit);
-/* Starts or stops latency-verified.target without waiting for it. */
-void bus_set_target(struct manager *m, int verified);

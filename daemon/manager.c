@@ -303,7 +303,7 @@ int manager_init(struct manager *m, const char *root_path, struct error *e)
 
 	*m = (struct manager){
 		.root.fd = -1,
-		.target = -1,
+		.target = VERIFIED_TARGET_INIT,
 		.converge_left = BOOT_CONVERGE_TRIES,
 		.peer.port = -1,
 		.peer.listener = -1,

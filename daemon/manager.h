@@ -13,6 +13,7 @@
 #include "daemon/look.h"
 #include "daemon/peer.h"
 #include "daemon/requests.h"
+#include "daemon/verified_target.h"
 #include "daemon/watch.h"
 #include "state/reconcile.h"
 
@@ -45,7 +46,7 @@ struct manager {
 	enum machine_verdict verdict;
 	uint64_t generation;
 	bool drifted; /* a setting can be mended at run time */
-	int target;   /* latency-verified.target: 1 started, 0 stopped, -1 not told yet */
+	struct verified_target target;
 	/* The warnings of this pass and of the one before: each is said once while it lasts. */
 	char *complaints, *complaints_before;
 

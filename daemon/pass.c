@@ -126,7 +126,7 @@ static void say(struct manager *m, const char *before, json_t *status, const cha
 	}
 	text = changed_text(m, status);
 	if (m->root.live)
-		bus_set_target(m, m->verdict == MACHINE_VERIFIED);
+		verified_target_set(m, m->verdict == MACHINE_VERIFIED);
 	if (!text)
 		return;
 	free(m->status);
@@ -273,6 +273,8 @@ void manager_pass(struct manager *m)
 	if (m->root.live)
 		peer_open(&m->peer);
 	look(m);
+	if (m->root.live)
+		verified_target_check(m);
 	touches_forget(&m->touches, began_us);
 	if (m->verdict == MACHINE_VERIFIED)
 		m->converge_left = 0;

@@ -228,10 +228,21 @@ static bool in_evidence(const char *path, const struct setting_verdict *v)
 	return false;
 }
 
+/* The next boot is part of what was judged wrong: its configuration is evidence. */
+static bool wrong_in_next_boot(const struct setting_verdict *v)
+{
+	for (size_t i = 0; i < v->n_evidence; i++)
+		if (is_boot_file(v->evidence[i].path))
+			return true;
+	return false;
+}
+
 static bool explains(const struct touch *t, const struct setting_verdict *v)
 {
 	if (!(t->settings >> setting_index(v->setting) & 1))
 		return false;
+	if (is_boot_file(t->path))
+		return wrong_in_next_boot(v);
 	if (is_items_file(t->path, v))
 		return true;
 	/* Interrupts that are there already do not follow their default. */

@@ -38,6 +38,7 @@ void touches_forget(struct touches *t, uint64_t at_us);
 /*
  * The newest write that explains @v being drifted, or NULL: it went to the folder of one of the
  * evidence's files or drifted items (so that who wrote one IRQ's affinity is not blamed for
- * another's), or to a file of the setting that stands for all of it (/proc/sys/vm/nr_hugepages).
+ * another's), or to a file of the setting that stands for all of it (/proc/sys/vm/nr_hugepages). A
+ * boot file explains what is wrong with the next boot, and nothing of this one.
  */
 const struct touch *touches_find(const struct touches *t, const struct setting_verdict *v);

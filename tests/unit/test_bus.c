@@ -197,7 +197,7 @@ static struct scene *set_up(bool polkit)
 	if (polkit)
 		s->polkit = private_bus_service("org.freedesktop.PolicyKit1", be_polkit);
 	s->m.root.live = true;
-	s->m.target = -1;
+	s->m.target = (struct verified_target)VERIFIED_TARGET_INIT;
 	s->m.status = (char *)"{\"version\":1}";
 	s->m.verdict = MACHINE_DRIFTED;
 	s->m.generation = 7;
@@ -780,7 +780,7 @@ static void a_unit_is_started(void **state)
 static void without_a_bus_nothing_is_lost_but_the_telling(void **state)
 {
 	const struct alert a = { .setting = (char *)"irq_affinity" };
-	struct manager m = { .target = -1 };
+	struct manager m = { .target = VERIFIED_TARGET_INIT };
 
 	(void)state;
 	assert_int_equal(setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/bus", 1), 0);
@@ -790,8 +790,8 @@ static void without_a_bus_nothing_is_lost_but_the_telling(void **state)
 	bus_announce(&m);
 	bus_signal_alert(&m, &a);
 	bus_start_unit(&m, "x.service");
-	bus_set_target(&m, 1);
-	assert_int_equal(m.target, -1);
+	verified_target_set(&m, true);
+	verified_target_check(&m);
 	bus_close(&m);
 	sd_event_unref(m.event);
 }

@@ -230,6 +230,26 @@ static void a_numbered_file_is_blamed_by_the_evidences_folder(void **state)
 	assert_non_null(touches_find(&t, &v));
 }
 
+/* A setting may be wrong now because of one write, and in the next boot because of another. */
+static void a_boot_file_is_blamed_for_the_next_boot_only(void **state)
+{
+	_cleanup_(touches_done) struct touches t = { 0 };
+	struct evidence evidence[] = { { .path = "/proc/sys/kernel/watchdog" },
+				       { .path = "/boot/grub/grub.cfg" } };
+	struct setting_verdict v = { .setting = &setting_watchdogs,
+				     .evidence = evidence,
+				     .n_evidence = 1 };
+
+	(void)state;
+	add(&t, v.setting, "/etc/default/grub", 2);
+	assert_null(touches_find(&t, &v));
+	v.n_evidence = 2;
+	assert_int_equal(touches_find(&t, &v)->at_us, 2);
+	v.n_evidence = 1;
+	add(&t, v.setting, "/proc/sys/kernel/watchdog", 1);
+	assert_int_equal(touches_find(&t, &v)->at_us, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +264,7 @@ int main(void)
 		cmocka_unit_test(a_pool_is_blamed_on_its_own_node_and_size),
 		cmocka_unit_test(a_write_to_another_setting_explains_nothing),
 		cmocka_unit_test(a_numbered_file_is_blamed_by_the_evidences_folder),
+		cmocka_unit_test(a_boot_file_is_blamed_for_the_next_boot_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

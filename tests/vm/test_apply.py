@@ -61,6 +61,9 @@ def comes_back(vm, t):
 
 @lab_test('verified: latency-verified.target is active and no unit failed', 'verified')
 def target(vm, t):
+    # The daemon's own pass follows what `verify` saw.
+    vm.run('for i in $(seq 60); do systemctl -q is-active latency-verified.target && break; '
+           'sleep 0.5; done')
     t.equal(vm.run('systemctl is-active latency-verified.target').out.strip(), 'active', 'target')
     t.equal(vm.run('systemctl is-active latencyd.service').out.strip(), 'active', 'service')
     t.equal(vm.run('systemctl --failed --plain --no-legend').out, '', 'failed units')

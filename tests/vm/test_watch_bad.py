@@ -1,16 +1,10 @@
 """Bad input to a daemon that runs."""
 
-import json
-
 from labvm.runner import lab_test
-from labvm.watching import (DOCUMENT, THROTTLING, daemon_pid, entries, mark, still_right,
-                            target_entered, wait_alert, wait_value)
+from labvm.watching import (DOCUMENT, THROTTLING, daemon_pid, entries, mark, published, still_right,
+                            target_entered, wait_alert, wait_for, wait_published, wait_value)
 
 CALL = 'busctl call org.latencyd1 /org/latencyd1 org.latencyd1.Manager'
-
-
-def _published(vm):
-    return json.loads(vm.read('/run/latencyd/status.json'))
 
 
 @lab_test('watching: a document that turns invalid is told with line and column, the old one stays '
@@ -18,19 +12,18 @@ def _published(vm):
 def invalid(vm, t):
     since, good, entered = mark(vm), vm.read(DOCUMENT) + '\n', target_entered(vm)
     vm.put(good + 'watchdog: on\n', DOCUMENT)
-    vm.run('sleep 3')
-    told = [e for e in entries(vm, since) if 'latencyd.yaml:' in e['MESSAGE']]
+    told = wait_for(lambda: [e for e in entries(vm, since) if 'latencyd.yaml:' in e['MESSAGE']], bool)
     t.check(told, 'not told')
     t.note(told[0]['MESSAGE'])
-    t.check(_published(vm)['document_state'].startswith('invalid: '), _published(vm)['document_state'])
+    state = wait_for(lambda: published(vm)['document_state'], lambda seen: seen != 'in-force')
+    t.check(state.startswith('invalid: '), state)
     vm.run('systemctl reload latencyd; sleep 2')
-    t.equal(_published(vm)['verdict'], 'verified', 'the verdict by the old document')
+    t.equal(published(vm)['verdict'], 'verified', 'the verdict by the old document')
     t.equal(target_entered(vm), entered, 'the target was not left')
     vm.run(f'echo 950000 > {THROTTLING}')
     t.check(wait_alert(vm, since, 'rt_throttling', 'converged'), 'the old one is not in force')
     vm.put(good, DOCUMENT)
-    vm.run('sleep 3')
-    t.equal(_published(vm)['document_state'], 'in-force', 'when it is right again')
+    t.equal(wait_published(vm, 'document_state', 'in-force'), 'in-force', 'when it is right again')
 
 
 @lab_test('watching: with a full /var a drift is told and mended, and the loss is a state of its own',
@@ -44,14 +37,15 @@ def full(vm, t):
            f'/root/stranger -c "echo 950000 > {THROTTLING}; sleep 1"')
     t.check(wait_alert(vm, since, 'rt_throttling', 'drifted'), 'not told')
     t.check(wait_alert(vm, since, 'rt_throttling', 'converged'), 'not mended')
-    t.note(_published(vm)['persistence'])
-    t.check(_published(vm)['persistence'] != 'ok', 'persistence')
-    told = [e['MESSAGE'] for e in entries(vm, since)
-            if 'alerts.json' in e['MESSAGE']]
+    lost = wait_for(lambda: published(vm)['persistence'], lambda seen: seen != 'ok')
+    t.note(lost)
+    t.check(lost != 'ok', 'persistence')
+    told = [e['MESSAGE'] for e in entries(vm, since) if 'alerts.json' in e['MESSAGE']]
     t.equal(len(told), 1, f'how often it is told: {told}')
     vm.out('rm /var/lib/latencyd/fill; umount -l /var/lib/latencyd')
-    vm.out(f'/root/stranger -c "echo 950000 > {THROTTLING}; sleep 1"; sleep 3')
-    t.equal(_published(vm)['persistence'], 'ok', 'afterwards')
+    vm.out(f'/root/stranger -c "echo 950000 > {THROTTLING}; sleep 1"')
+    t.equal(wait_published(vm, 'persistence', 'ok'), 'ok', 'afterwards')
+    t.equal(wait_value(vm, THROTTLING, '-1'), '-1', 'mended')
     t.equal(daemon_pid(vm), pid, 'the same daemon')
     still_right(vm, t)
 

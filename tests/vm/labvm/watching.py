@@ -49,13 +49,9 @@ def alerts(vm, since, setting=None):
 
 def wait_alert(vm, since, setting, now, timeout=20):
     """The first alert that says that `setting` is now so, or None."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        for alert in alerts(vm, since, setting):
-            if alert.get('LATENCYD_NOW') == now:
-                return alert
-        time.sleep(0.3)
-    return None
+    found = wait_for(lambda: [a for a in alerts(vm, since, setting) if a.get('LATENCYD_NOW') == now],
+                     bool, timeout)
+    return found[0] if found else None
 
 
 def describe(found):
@@ -71,20 +67,39 @@ def target_entered(vm):
     return int(shown) if active else 0
 
 
+def wait_for(look, right, timeout=20):
+    """Until what look() gives is right(); the last thing that it gave."""
+    deadline = time.monotonic() + timeout
+    while True:
+        seen = look()
+        if right(seen) or time.monotonic() >= deadline:
+            return seen
+        time.sleep(0.3)
+
+
 def wait_value(vm, path, value, timeout=20):
     """Until the kernel's file says so. The last thing it said."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline and vm.read(path) != value:
-        time.sleep(0.2)
-    return vm.read(path)
+    return wait_for(lambda: vm.read(path), lambda seen: seen == value, timeout)
+
+
+def published(vm):
+    """The status that the daemon published last."""
+    return json.loads(vm.read('/run/latencyd/status.json'))
+
+
+def wait_published(vm, key, value, timeout=30):
+    """Until the published status has it so; what it has at last."""
+    return wait_for(lambda: published(vm)[key], lambda seen: seen == value, timeout)
 
 
 def wait_entered(vm, before, timeout=20):
     """Until the target was entered anew after `before`."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline and target_entered(vm) <= before:
-        time.sleep(0.3)
-    return target_entered(vm)
+    return wait_for(lambda: target_entered(vm), lambda entered: entered > before, timeout)
+
+
+def wait_right(vm, timeout=30):
+    """Until the kernel says that all is as the document wants it; a second drift may be on its way."""
+    wait_for(lambda: kernel.unverified(vm), lambda wrong: not wrong, timeout)
 
 
 def daemon_pid(vm):
