@@ -37,6 +37,7 @@ bool manager_busy(const struct manager *m)
 
 void manager_pass_soon(struct manager *m)
 {
+	m->pass_due = true;
 	(void)sd_event_source_set_time_accuracy(m->pass_timer, 1);
 	(void)sd_event_source_set_time_relative(m->pass_timer, 0);
 	(void)sd_event_source_set_enabled(m->pass_timer, SD_EVENT_ONESHOT);
@@ -48,6 +49,8 @@ static void schedule_pass(struct manager *m)
 	uint64_t interval =
 		m->has_document ? m->desired.drift.pass_interval_s * 1000000ULL : PASS_INTERVAL_US;
 
+	if (m->pass_due)
+		return;
 	if (m->keeper.unsettled && interval > KEEPER_INTERVAL_US)
 		interval = KEEPER_INTERVAL_US;
 	(void)sd_event_source_set_time_accuracy(m->pass_timer, interval / 6);

@@ -31,6 +31,7 @@
 struct manager {
 	sd_event *event;
 	sd_event_source *pass_timer;
+	bool pass_due;		      /* at once: it is not put off to the next interval */
 	sd_event_source *look_source; /* runs once, after a batch of events */
 	sd_event_source *wake_timer;  /* what the loop's memory asked for */
 	sd_bus *bus;		      /* NULL without one */

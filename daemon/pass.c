@@ -268,6 +268,7 @@ void manager_pass(struct manager *m)
 	uint64_t began_us = manager_now_us();
 
 	manager_forget_complaints(m);
+	m->pass_due = false;
 	m->touched = 0;
 	(void)bus_connect(m);
 	if (m->root.live)
@@ -308,8 +309,8 @@ void manager_look_at(struct manager *m, uint64_t settings)
 	struct desired part;
 	json_t *previous;
 
-	/* While a boot is settled the memory does not know the rest. */
-	if (!m->has_document || !m->resolved || m->settling || !m->status) {
+	/* Nothing is known of the rest, or only what was so before a boot. */
+	if (!m->has_document || !m->resolved || !m->memory.whole || !m->status) {
 		manager_pass_soon(m);
 		return;
 	}

@@ -307,6 +307,7 @@ int reconcile_take(struct reconcile *r, struct report *report, struct reconcile_
 	for (size_t i = 0; i < all.n; i++)
 		commit(r, s, &all.list[i]);
 	r->n_entries += all.n_fresh;
+	r->whole |= s->looked == ALL_SETTINGS;
 	forget_gone(r, s->d);
 	overlay(r, &all);
 	settle_machine(r, s, report);

@@ -78,6 +78,9 @@ struct reconcile_entry {
 struct reconcile {
 	struct reconcile_entry *entries;
 	size_t n_entries;
+	/* Everything was looked at since it was made or read back: only then may a look at a part
+	 * settle the machine's verdict. What is on disk is what was, not what is. */
+	bool whole;
 };
 
 struct reconcile_step {

@@ -101,6 +101,8 @@ rm "$root/run/latencyd/settled" # as a boot does
 start_daemon
 check "after a boot a machine that was applied to is applied again" soon status_is verified
 check "by writing what differs" [ "$(machine /proc/sys/kernel/timer_migration)" = 0 ]
+check "and what was wrong before it is told as restored, without waiting for the next pass" \
+	soon logged 'timer_migration restored'
 stop_daemon
 
 inside /latencyctl revert --quiet

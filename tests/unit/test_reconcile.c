@@ -835,11 +835,25 @@ static void restart(struct fixture *f, bool same_boot)
 	reconcile_done(&f->memory);
 	touches_done(&f->touches);
 	assert_int_equal(reconcile_from_json(json, same_boot, &f->memory), 0);
+	assert_false(f->memory.whole);
 	again = to_json(f);
 	if (same_boot)
 		assert_true(json_equal(json, again));
 	json_decref(again);
 	json_decref(json);
+}
+
+static void what_was_read_back_is_whole_when_all_was_looked_at(void **state)
+{
+	struct fixture *f = *state;
+
+	take(f, ALL_SETTINGS);
+	assert_true(f->memory.whole);
+	restart(f, false);
+	turn(f, A, VERDICT_CONVERGED);
+	assert_false(f->memory.whole);
+	take(f, ALL_SETTINGS);
+	assert_true(f->memory.whole);
 }
 
 static void a_restart_alerts_nothing_twice(void **state)
@@ -1081,6 +1095,7 @@ int main(void)
 		with_fixture(what_a_guest_comes_back_with_is_held_against_what_was_said),
 		with_fixture(a_stopped_guest_is_one_alert),
 		with_fixture(a_guest_that_the_document_drops_ends_silently),
+		with_fixture(what_was_read_back_is_whole_when_all_was_looked_at),
 		with_fixture(a_restart_alerts_nothing_twice),
 		with_fixture(drifts_before_a_restart_count_for_the_fight),
 		with_fixture(a_repair_that_failed_before_a_restart_is_waited_for),
