@@ -244,8 +244,21 @@ static int judge_knob(const struct fact *f, const struct knob *knob, const char 
 	return verdict_worsen(r, v, VERDICT_DRIFTED, "%s is %s, not %s", f->path, f->text, want);
 }
 
-int judge_knobs(const struct observed *o, const struct knob *knobs, const char *want,
-		struct report *r, struct setting_verdict *v)
+static bool is_of_cpus(const struct knob *knob, const struct fact *f, const struct cpuset *cpus)
+{
+	const char *star = strchr(knob->path, '*'), *number;
+	unsigned long cpu;
+	char *end;
+
+	if (!cpus || !star || !f->path)
+		return true;
+	number = f->path + (star - knob->path);
+	cpu = strtoul(number, &end, 10);
+	return end == number || cpuset_has(cpus, (unsigned)cpu);
+}
+
+int judge_knobs(const struct observed *o, const struct knob *knobs, const struct cpuset *cpus,
+		const char *want, struct report *r, struct setting_verdict *v)
 {
 	const char *seen = NULL;
 
@@ -258,13 +271,16 @@ int judge_knobs(const struct observed *o, const struct knob *knobs, const char *
 		size_t iter = 0, n = 0;
 
 		while ((f = observed_files_next(o, knob->path, &iter))) {
-			int k = judge_knob(f, knob, want, r, v);
+			int k;
 
+			n++;
+			if (!is_of_cpus(knob, f, cpus))
+				continue;
+			k = judge_knob(f, knob, want, r, v);
 			if (k < 0)
 				return k;
 			if (fact_known(f) && !seen)
 				seen = f->text;
-			n++;
 		}
 		/* Only a pattern may match nothing; a plain path not there was never looked at. */
 		if (!n && (!knob->optional || !strchr(knob->path, '*'))) {
@@ -281,7 +297,7 @@ int judge_knobs(const struct observed *o, const struct knob *knobs, const char *
 }
 
 int plan_knobs(const struct setting *s, const struct observed *o, const struct knob *knobs,
-	       const char *want, struct plan *p)
+	       const struct cpuset *cpus, const char *want, struct plan *p)
 {
 	for (const struct knob *knob = knobs; knob->path; knob++) {
 		const struct fact *f;
@@ -290,7 +306,8 @@ int plan_knobs(const struct setting *s, const struct observed *o, const struct k
 		while ((f = observed_files_next(o, knob->path, &iter))) {
 			struct step *step;
 
-			if (!fact_known(f) || knob_equal(f, knob->kind, want))
+			if (!fact_known(f) || knob_equal(f, knob->kind, want) ||
+			    !is_of_cpus(knob, f, cpus))
 				continue;
 			step = plan_step(p, s, STEP_KERNEL_FILE, f->path, f->text, want);
 			if (!step)

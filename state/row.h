@@ -45,11 +45,14 @@ int verdict_worsen(struct report *r, struct setting_verdict *v, enum verdict ver
 int judge_cmdline(const struct observed *o, struct report *r, struct setting_verdict *v,
 		  const char *key, const char *value);
 
-/* Judges, and plans, a set of kernel files that all shall read @want. */
-int judge_knobs(const struct observed *o, const struct knob *knobs, const char *want,
-		struct report *r, struct setting_verdict *v);
+/*
+ * Judges, and plans, a set of kernel files that all shall read @want. @cpus: of those with a CPU's
+ * number in place of the pattern's asterisk, these CPUs' only; NULL: all.
+ */
+int judge_knobs(const struct observed *o, const struct knob *knobs, const struct cpuset *cpus,
+		const char *want, struct report *r, struct setting_verdict *v);
 int plan_knobs(const struct setting *s, const struct observed *o, const struct knob *knobs,
-	       const char *want, struct plan *p);
+	       const struct cpuset *cpus, const char *want, struct plan *p);
 /* Does the fact read @want, compared as @kind compares? False for a fact that is not known. */
 bool knob_equal(const struct fact *f, enum value_kind kind, const char *want);
 

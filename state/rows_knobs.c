@@ -39,14 +39,14 @@ static int watchdogs_judge(const struct setting *s, const void *value, const str
 {
 	(void)value, (void)d;
 	v->want = "0";
-	return judge_knobs(o, s->knobs, "0", r, v);
+	return judge_knobs(o, s->knobs, NULL, "0", r, v);
 }
 
 static int watchdogs_plan(const struct setting *s, const void *value, const struct desired *d,
 			  const struct observed *o, struct plan *p)
 {
 	(void)value, (void)d;
-	return plan_knobs(s, o, s->knobs, "0", p);
+	return plan_knobs(s, o, s->knobs, NULL, "0", p);
 }
 
 const struct setting setting_watchdogs = {
@@ -78,6 +78,12 @@ static const struct knob fair_server_knobs[] = {
 	{ 0 },
 };
 
+/* Where a real-time task may run for ever. Ordinary tasks elsewhere keep what protects them. */
+static const struct cpuset *polled_cpus(const struct desired *d)
+{
+	return cpuset_empty(&d->isolated) ? NULL : &d->isolated;
+}
+
 static const char *const throttling_files[] = { FAIR_SERVER, SCHED_DEBUG, NULL };
 
 static int throttling_judge(const struct setting *s, const void *value, const struct desired *d,
@@ -86,9 +92,9 @@ static int throttling_judge(const struct setting *s, const void *value, const st
 	const struct fact *debug = observed_file(o, SCHED_DEBUG);
 	int k;
 
-	(void)value, (void)d;
+	(void)value;
 	v->want = "-1";
-	k = judge_knobs(o, s->knobs, "-1", r, v);
+	k = judge_knobs(o, s->knobs, NULL, "-1", r, v);
 	if (k < 0)
 		return k;
 	/* Since 6.12 a deadline server gives 50 ms a second to ordinary tasks, whatever the sysctl
@@ -96,16 +102,16 @@ static int throttling_judge(const struct setting *s, const void *value, const st
 	if (fact_known(&o->kernel_release) && version_at_least(o->kernel_release.text, 6, 12) &&
 	    !fact_known(debug))
 		return verdict_unknown(r, v, debug);
-	return judge_knobs(o, fair_server_knobs, "0", r, v);
+	return judge_knobs(o, fair_server_knobs, polled_cpus(d), "0", r, v);
 }
 
 static int throttling_plan(const struct setting *s, const void *value, const struct desired *d,
 			   const struct observed *o, struct plan *p)
 {
-	int r = plan_knobs(s, o, s->knobs, "-1", p);
+	int r = plan_knobs(s, o, s->knobs, NULL, "-1", p);
 
-	(void)value, (void)d;
-	return r < 0 ? r : plan_knobs(s, o, fair_server_knobs, "0", p);
+	(void)value;
+	return r < 0 ? r : plan_knobs(s, o, fair_server_knobs, polled_cpus(d), "0", p);
 }
 
 const struct setting setting_rt_throttling = {
@@ -147,14 +153,14 @@ static int migration_judge(const struct setting *s, const void *value, const str
 {
 	(void)d;
 	v->want = migration_want(value);
-	return judge_knobs(o, s->knobs, v->want, r, v);
+	return judge_knobs(o, s->knobs, NULL, v->want, r, v);
 }
 
 static int migration_plan(const struct setting *s, const void *value, const struct desired *d,
 			  const struct observed *o, struct plan *p)
 {
 	(void)d;
-	return plan_knobs(s, o, s->knobs, migration_want(value), p);
+	return plan_knobs(s, o, s->knobs, NULL, migration_want(value), p);
 }
 
 const struct setting setting_timer_migration = {
@@ -228,7 +234,7 @@ static int machine_check_judge(const struct setting *s, const void *value, const
 
 		if (!observed_files_next(o, s->knobs[0].path, &iter))
 			return verdict_unknown(r, v, NULL);
-		return judge_knobs(o, s->knobs, "1", r, v);
+		return judge_knobs(o, s->knobs, NULL, "1", r, v);
 	}
 	v->live = "on";
 	return verdict_worsen(r, v, VERDICT_PENDING_REBOOT, "%s exists: machine check is on",
@@ -241,7 +247,7 @@ static int machine_check_plan(const struct setting *s, const void *value, const 
 	(void)d;
 	if (machine_check_choice(value) != MACHINE_CHECK_IGNORE_CE)
 		return 0;
-	return plan_knobs(s, o, s->knobs, "1", p);
+	return plan_knobs(s, o, s->knobs, NULL, "1", p);
 }
 
 const struct setting setting_machine_check = {

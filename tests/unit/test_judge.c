@@ -212,6 +212,16 @@ static void what_a_step_failed_at_is_failed_with_the_kernels_reason(void **state
 	assert_verdict(f, "rt_throttling", VERDICT_CONVERGED, NULL);
 }
 
+static void the_fair_server_is_off_on_isolated_cpus_alone(void **state)
+{
+	struct fixture *f = *state;
+
+	set_fact(f, "/sys/kernel/debug/sched/fair_server/cpu0/runtime", "50000000");
+	assert_verdict(f, "rt_throttling", VERDICT_CONVERGED, NULL);
+	set_fact(f, "/sys/kernel/debug/sched/fair_server/cpu2/runtime", "50000000");
+	assert_verdict(f, "rt_throttling", VERDICT_DRIFTED, "cpu2/runtime is 50000000, not 0");
+}
+
 static void huge_pages_that_memory_did_not_give_wait_for_a_boot(void **state)
 {
 	const char *path =
@@ -433,6 +443,7 @@ int main(void)
 		T(booted_with_all_it_takes_and_still_wrong_is_unfixable),
 		T(what_a_step_failed_at_is_failed_with_the_kernels_reason),
 		T(huge_pages_that_memory_did_not_give_wait_for_a_boot),
+		T(the_fair_server_is_off_on_isolated_cpus_alone),
 		T(a_managed_irq_is_named_but_no_drift),
 		T(an_empty_effective_set_reaches_no_cpu),
 		T(irqbalance_that_is_not_told_is_drift),

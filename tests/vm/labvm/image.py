@@ -21,6 +21,8 @@ GUEST_DIR = VM_DIR / 'guest'
 DISK_MIB = 3072
 ROOT_UUID = '11111111-2222-3333-4444-555555555555'
 RT_KERNEL = 'linux-image-rt-amd64'
+# A folder with another RT kernel's two packages (see docs/HACKING.md), or None: Debian 12's own.
+KERNEL_DEBS = os.environ.get('LATENCYD_LAB_KERNEL')
 SUITES = ('bookworm', 'bookworm-updates', 'bookworm-security', 'stable', 'stable-updates',
           'stable-security')
 
@@ -28,7 +30,8 @@ SUITES = ('bookworm', 'bookworm-updates', 'bookworm-security', 'stable', 'stable
 def recipe_hash():
     """The name of the image this checkout wants."""
     files = [p for d in (RECIPE_DIR, GUEST_DIR) for p in d.iterdir() if p.is_file()]
-    return hash_files(files + [pathlib.Path(__file__)])
+    kernels = sorted(p.name for p in pathlib.Path(KERNEL_DEBS).glob('*.deb')) if KERNEL_DEBS else []
+    return hash_files(files + [pathlib.Path(__file__)], *kernels)
 
 
 def read_list(name):
@@ -142,10 +145,12 @@ def _unpack_packages(work, repository, debs, log):
                for suffix in ([''] if path.endswith('.ko') else ['/*'])]
     excluded = ['/lib/modules/*/kernel/*', '/usr/share/doc/*', '/usr/share/man/*',
                 '/usr/share/locale/*', '/usr/share/info/*', '/usr/share/grub/themes/*']
-    download = (f'mkdir -p {shlex.quote(str(debs))} && cd {shlex.quote(str(debs))} && '
-                f'apt-get download {RT_KERNEL} $(apt-cache depends --no-recommends '
-                f'--no-suggests {RT_KERNEL} | '
-                "sed -n 's/.*Depends: \\(linux-image-[0-9].*\\)/\\1/p')")
+    fetch = (f'apt-get download {RT_KERNEL} $(apt-cache depends --no-recommends '
+             f'--no-suggests {RT_KERNEL} | '
+             "sed -n 's/.*Depends: \\(linux-image-[0-9].*\\)/\\1/p')")
+    if KERNEL_DEBS:
+        fetch = f'cp {shlex.quote(os.path.abspath(KERNEL_DEBS))}/*.deb .'
+    download = f'mkdir -p {shlex.quote(str(debs))} && cd {shlex.quote(str(debs))} && {fetch}'
     sources = work / 'sources.list'
     sources.write_text('\n'.join(debian_sources() +
                                  [f'deb [trusted=yes] copy://{repository} ./']) + '\n')
