@@ -120,9 +120,11 @@ static int parse_guest_root(struct doc *doc, const struct yaml_node *root, struc
 		{ .name = "boot", .parse = parse_boot },
 		{ .name = "reboot", .parse = parse_reboot },
 	};
+	int r;
 
 	d->role = ROLE_GUEST;
-	return doc_mapping(doc, root, keys, ARRAY_SIZE(keys), d);
+	r = doc_mapping(doc, root, keys, ARRAY_SIZE(keys), d);
+	return r < 0 ? r : document_check_drift(doc, root, d);
 }
 
 /* Each of `on` is the host, or one of the guests. */
@@ -147,7 +149,8 @@ static int check_measured(struct doc *doc, const struct yaml_node *root, const s
 
 static int parse_host_root(struct doc *doc, const struct yaml_node *root, struct desired *d)
 {
-	/* In this order: a guest's defaults come from the host's pages and the reboot policy. */
+	/* In this order: a guest's defaults come from the host's pages, and the drift and reboot
+	 * parts go into its document. */
 	static const struct doc_key keys[] = {
 		{ .name = "version", .parse = parse_version, .required = true },
 		{ .name = "host", .parse = document_parse_host },
@@ -165,6 +168,8 @@ static int parse_host_root(struct doc *doc, const struct yaml_node *root, struct
 		error_todo(doc->error, "write host: and the state this machine shall be in");
 		return -EINVAL;
 	}
+	if (r >= 0)
+		r = document_check_drift(doc, root, d);
 	if (r >= 0)
 		r = guests_check(doc, d);
 	return r < 0 ? r : check_measured(doc, root, d);

@@ -41,6 +41,7 @@ enum alert_sink {
 
 struct desired_drift {
 	enum repair repair[SETTINGS_MAX]; /* by index in settings[]; default REPAIR_NONE */
+	enum repair repair_otherwise;	  /* of a setting that has none of its own */
 	unsigned alert;			  /* enum alert_sink bits; default all but ALERT_UNIT */
 	unsigned pass_interval_s;	  /* default 30 */
 };

@@ -297,6 +297,27 @@ static int parse_ssh(struct doc *doc, const struct yaml_node *node, void *target
 	return r;
 }
 
+/* The node of the first source that is not IPv4, or NULL. */
+static const struct yaml_node *ip6_source(const struct yaml_node *ssh)
+{
+	const struct yaml_node *from = yaml_get(ssh, "from");
+
+	for (size_t i = 0; from && i < from->n_items; i++)
+		if (strchr(from->items[i]->text, ':'))
+			return from->items[i];
+	return NULL;
+}
+
+/* Measured with QEMU 7.2: its forward listens on IPv4 alone, and refuses an IPv6 address. */
+static int refuse_ip6(struct doc *doc, const struct yaml_node *source)
+{
+	doc_error(doc, source, "QEMU's own network forwards IPv4 only: nobody at %s gets through",
+		  source->text);
+	error_todo(doc->error, "name IPv4 addresses or networks, such as 127.0.0.0/8 for this "
+			       "machine, or give the guest a tap interface and a guest_address");
+	return -EINVAL;
+}
+
 /* Which way leads to the guest's port 22? Known only once both keys were read. */
 static int check_ssh(struct doc *doc, const struct yaml_node *node, const struct desired_guest *g)
 {
@@ -315,6 +336,8 @@ static int check_ssh(struct doc *doc, const struct yaml_node *node, const struct
 	if (!outside && g->ssh.guest_address)
 		return doc_error(doc, yaml_get(ssh, "guest_address"),
 				 "QEMU's own network gives the guest its address: leave this out");
+	if (!outside && ip6_source(ssh))
+		return refuse_ip6(doc, ip6_source(ssh));
 	if (!g->ssh.n_from) {
 		doc_error(doc, ssh, "who may use the port is not said");
 		error_todo(doc->error, "add from: [ADDRESS, ...]; this machine itself reaches the "
@@ -354,6 +377,7 @@ static int finish_state(struct doc *doc, const struct yaml_node *node, const str
 
 	g->state->reboot_policy = d->reboot_policy;
 	g->state->boot_by_host = guest_boots_from_host(g);
+	drift_for_guest(d, g->state);
 	r = guest_document_render(doc, g, node);
 	if (r < 0)
 		return r;

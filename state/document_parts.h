@@ -45,6 +45,12 @@ uint64_t document_seconds(const char *text);
  * settings: it names them. */
 int document_parse_drift(struct doc *doc, const struct yaml_node *node, void *target);
 void drift_defaults(struct desired_drift *drift);
+/* What `drift:` of @root names, the machine or one of its guests has. Once all is read. */
+int document_check_drift(struct doc *doc, const struct yaml_node *root, const struct desired *d);
+/* @state->drift as the document @d around the guest has it. */
+void drift_for_guest(const struct desired *d, struct desired *state);
+/* Appends @d->drift as YAML: what is not the default, so perhaps nothing. */
+void drift_emit(FILE *f, const struct desired *d);
 
 /* A state with a name, for `extends:`: the text of a `host:` mapping without its `cpus`. */
 struct preset {

@@ -1,7 +1,8 @@
 /*
  * The document that a guest is given: its `state:` as it stands in the host's document, under the
- * key `guest:`. The tree is written in block style, each scalar as it was: plain or quoted decides
- * what a value means (`off`, "0,2"), so plain stays plain.
+ * key `guest:`, and what else of that document governs it. The tree is written in block style, each
+ * scalar as it was: plain or quoted decides what a value means (`off`, "0,2"), so plain stays
+ * plain.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -97,6 +98,7 @@ int guest_document_render(struct doc *doc, struct desired_guest *g, const struct
 	if (guest_boots_from_host(g))
 		fprintf(f, "boot: host\n");
 	fprintf(f, "reboot:\n  policy: %s\n", policies[g->state->reboot_policy]);
+	drift_emit(f, g->state);
 	if (fclose(f) != 0)
 		return -ENOMEM;
 	g->document = arena_strdup(doc->arena, text);

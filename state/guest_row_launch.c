@@ -34,16 +34,40 @@ int guest_started_otherwise(const struct desired_guest *g, const struct observed
 	return 1;
 }
 
-/* Why it cannot be started at all, or NULL. */
+/* KVM is asked for, and whether it works could not be told. */
+static bool kvm_unknown(const struct desired_guest *g, const struct observed *o)
+{
+	return g->launch.accel == GUEST_ACCEL_KVM &&
+	       (o->kvm.state == FACT_DENIED || o->kvm.state == FACT_UNREADABLE);
+}
+
+/* Why it surely cannot be started at all, or NULL. */
 static const char *cannot_start(const struct desired_guest *g, const struct observed *o)
 {
 	if (o->qemu.state == FACT_ABSENT)
 		return "there is no " GUEST_QEMU ": install the package qemu-system-x86";
-	if (g->launch.accel == GUEST_ACCEL_KVM && o->kvm.state != FACT_KNOWN &&
-	    o->kvm.state != FACT_UNPROBED)
+	if (g->launch.accel == GUEST_ACCEL_KVM && o->kvm.state == FACT_ABSENT)
 		return "KVM does not answer on /dev/kvm: turn virtualization on in the firmware "
 		       "and load kvm_intel or kvm_amd, or write accel: tcg";
 	return NULL;
+}
+
+static int judge_kvm_unknown(const struct observed *o, struct report *r, struct setting_verdict *v)
+{
+	int k = verdict_evidence(r, v, &o->kvm);
+
+	if (k < 0)
+		return k;
+	if (o->kvm.state == FACT_DENIED)
+		return verdict_set(r, v, VERDICT_UNKNOWN,
+				   "it does not run, and whether KVM works cannot be told: opening "
+				   "%s failed: %s; run this as root, let the container or device "
+				   "policy give access to it, or write accel: tcg",
+				   o->kvm.path, strerror(o->kvm.error));
+	return verdict_set(r, v, VERDICT_UNKNOWN,
+			   "it does not run, and whether KVM works cannot be told: %s: %s; the "
+			   "kernel's log (dmesg) may say why, or write accel: tcg",
+			   o->kvm.path, strerror(o->kvm.error));
 }
 
 static int judge_stopped(const struct desired_guest *g, const struct observed *o,
@@ -59,6 +83,8 @@ static int judge_stopped(const struct desired_guest *g, const struct observed *o
 				   "it by what runs it");
 	if (why)
 		return verdict_set(r, v, VERDICT_UNFIXABLE, "%s", why);
+	if (kvm_unknown(g, o))
+		return judge_kvm_unknown(o, r, v);
 	return verdict_set(r, v, VERDICT_DRIFTED, "it does not run%s%s",
 			   words ? "; the last words of its QEMU: " : "", words ? words : "");
 }
@@ -181,7 +207,7 @@ static int plan_launch(const struct setting *s, const void *value, const struct 
 	int k;
 
 	(void)d;
-	if (g->origin != GUEST_LAUNCH || !seen || cannot_start(g, o))
+	if (g->origin != GUEST_LAUNCH || !seen || cannot_start(g, o) || kvm_unknown(g, o))
 		return 0;
 	if (seen->process.state == FACT_ABSENT)
 		return plan_start(s, g, o, DISRUPTION_NONE, p);

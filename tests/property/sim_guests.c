@@ -84,7 +84,15 @@ static void gen_document_text(struct guests_sim *run)
 {
 	static const char *const policies[] = { "manual", "when-asked", "automatic" };
 	unsigned n = 1 + rng_below(&run->rng, GUESTS_MAX), next_cpu = 2;
-	bool host = rng_percent(&run->rng, 50);
+	static const char *const drifts[] = {
+		"",
+		"drift: {}\n",
+		"drift: {repair: none, alert: [journal, dbus, metrics]}\n",
+		"drift: {repair: runtime}\n",
+		"drift: {repair: all, alert: [unit], pass_interval: 1h}\n",
+		"drift: {alert: [], pass_interval: 7}\n",
+	};
+	bool host = rng_percent(&run->rng, 50), own = host && rng_percent(&run->rng, 20);
 	const char *text = "version: 1\n";
 
 	if (host)
@@ -92,8 +100,10 @@ static void gen_document_text(struct guests_sim *run)
 	text = arena_printf(&run->arena, "%sguests:\n", text);
 	for (unsigned i = 0; i < n; i++)
 		text = arena_printf(&run->arena, "%s%s", text, gen_guest(run, host, i, &next_cpu));
-	run->document =
-		arena_printf(&run->arena, "%sreboot: {policy: %s}\n", text, pick(run, policies, 3));
+	run->document = arena_printf(
+		&run->arena, "%sreboot: {policy: %s}\n%s", text, pick(run, policies, 3),
+		own ? "drift: {repair: runtime, settings: {watchdogs: {repair: all}}}\n"
+		    : pick(run, drifts, ARRAY_SIZE(drifts)));
 }
 
 /* ---- the machine and its guests ---- */

@@ -7,7 +7,9 @@
  *  3. a plan keeps off what is not its own: no adopted guest is started or stopped, what is
  *     stopped is started again, a vCPU goes to its own CPU;
  *  4. whatever guests say, the host's verdicts and the steps about everything but their documents
- *     stay the same, and no guest is better than what its host sees.
+ *     stay the same, and no guest is better than what its host sees;
+ *  5. one document: what a guest is given says of its state, its boot, its reboots and its drifts
+ *     what the host's document says, and is the same text each time.
  *
  * PROPERTY_RUNS (default 2,000) pairs from PROPERTY_SEED (default: the time) on; PROPERTY_SEED=N
  * PROPERTY_RUNS=1 repeats one.
@@ -27,7 +29,7 @@
 
 #define ROUNDS_MAX 5
 
-enum property { CONVERGENCE, TRUTH, OWN_THINGS, LIES, _N_PROPERTIES };
+enum property { CONVERGENCE, TRUTH, OWN_THINGS, LIES, ONE_DOCUMENT, _N_PROPERTIES };
 static unsigned violations[_N_PROPERTIES];
 static unsigned n_refused, n_verified, n_guests_seen;
 
@@ -286,6 +288,55 @@ static void check_lies(struct guests_sim *run)
 				 run->guests[i].want->name);
 }
 
+/* ---- 5. one document ---- */
+
+static bool says_the_same(const struct desired *a, const struct desired *b)
+{
+	for (size_t i = 0; i < n_settings; i++)
+		if (!a->values[i] != !b->values[i] || a->drift.repair[i] != b->drift.repair[i])
+			return false;
+	return cpuset_equal(&a->isolated, &b->isolated) && a->role == b->role &&
+	       a->boot_by_host == b->boot_by_host && a->reboot_policy == b->reboot_policy &&
+	       a->drift.alert == b->drift.alert &&
+	       a->drift.pass_interval_s == b->drift.pass_interval_s && streq(a->digest, b->digest);
+}
+
+/* The same as the host's, where the guest has the setting. */
+static bool governed(const struct desired *host, const struct desired *inner)
+{
+	for (size_t i = 0; i < n_settings; i++)
+		if (inner->values[i] && inner->drift.repair[i] != host->drift.repair[i])
+			return false;
+	return inner->drift.alert == host->drift.alert &&
+	       inner->drift.pass_interval_s == host->drift.pass_interval_s;
+}
+
+static void check_guest_document(const struct guests_sim *run, const struct desired_guest *g,
+				 const struct desired_guest *again)
+{
+	_cleanup_desired_ struct desired inner = { 0 };
+	_cleanup_error_ struct error e = { 0 };
+
+	if (!streq(g->document, again->document))
+		violated(run, ONE_DOCUMENT, "%s has two documents", g->name);
+	if (document_parse("guest", g->document, strlen(g->document), &inner, &e) < 0)
+		violated(run, ONE_DOCUMENT, "the document of %s is refused: %s", g->name, e.what);
+	else if (!says_the_same(&inner, g->state) || !governed(&run->d, &inner))
+		violated(run, ONE_DOCUMENT, "the document of %s says something else:\n%s", g->name,
+			 g->document);
+}
+
+static void check_documents(const struct guests_sim *run)
+{
+	_cleanup_desired_ struct desired again = { 0 };
+
+	if (document_parse("again.yaml", run->document, strlen(run->document), &again, NULL) < 0)
+		return violated(run, ONE_DOCUMENT, "the document is refused the second time");
+	for (size_t i = 0; i < run->d.n_guests; i++)
+		if (run->d.guests[i].state)
+			check_guest_document(run, &run->d.guests[i], &again.guests[i]);
+}
+
 /* ---- runs ---- */
 
 static void run_pair(uint64_t seed)
@@ -303,6 +354,7 @@ static void run_pair(uint64_t seed)
 			fprintf(stderr, "# the first one that is refused: %s\n", e.what);
 		return;
 	}
+	check_documents(&run);
 	guests_gen_seen(&run);
 	check_lies(&run);
 	converge(&run);
@@ -349,6 +401,7 @@ PROPERTY_TEST(every_guest_converges_as_far_as_it_can, CONVERGENCE)
 PROPERTY_TEST(a_guest_is_verified_exactly_if_it_is_right, TRUTH)
 PROPERTY_TEST(a_plan_keeps_to_its_own_things, OWN_THINGS)
 PROPERTY_TEST(what_guests_say_touches_nothing_else, LIES)
+PROPERTY_TEST(a_guests_document_says_what_the_hosts_says, ONE_DOCUMENT)
 
 int main(void)
 {
@@ -357,6 +410,7 @@ int main(void)
 		cmocka_unit_test(a_guest_is_verified_exactly_if_it_is_right),
 		cmocka_unit_test(a_plan_keeps_to_its_own_things),
 		cmocka_unit_test(what_guests_say_touches_nothing_else),
+		cmocka_unit_test(a_guests_document_says_what_the_hosts_says),
 	};
 
 	return cmocka_run_group_tests_name("guests", tests, run_pairs, NULL);

@@ -99,4 +99,13 @@ as_stock() {
 }
 check "and leaves every file as it was" as_stock
 check "and nothing to revert" says "nothing to revert" inside /latencyctl revert
+
+# Nothing is kept of a guest that was right already, and yet its latencyd may mend it from now on.
+printf 'version: 1\nguest: {timer_migration: off}\n' >"$root/etc/latencyd/latencyd.yaml"
+echo 0 >"$root/proc/sys/kernel/timer_migration"
+check "a guest that is right already is converged" exits 0 inside /latencyctl apply --quiet
+check "and known as applied to" [ -s "$root/var/lib/latencyd/applied" ]
+check "a second apply writes nothing" writes_nothing inside /latencyctl apply --quiet
+inside /latencyctl revert --quiet
+check "until it is reverted" [ ! -e "$root/var/lib/latencyd/applied" ]
 finish

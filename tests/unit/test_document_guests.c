@@ -296,6 +296,110 @@ static void a_guests_document_is_its_state(void **state)
 		assert_int_equal(!inner.values[i], !g->state->values[i]);
 }
 
+#define GOVERNED(state, drift)                                                          \
+	HOST "guests: [{name: a, launch: {kernel: /k, memory: 1G}, vcpus: [{cpu: 4}], " \
+	     "state: " state "}]\ndrift: " drift "\n"
+#define OWN                                                                                      \
+	"version: 1\nguest:\n  watchdogs: off\n  tsc: reliable\nboot: host\nreboot:\n  policy: " \
+	"when-asked\n"
+
+/* The guest's own document, read back: it says of drift what the host took for it. */
+static void assert_governed(void **state, const char *text, const char *document)
+{
+	struct desired *d = accept(state, text);
+	const struct desired_guest *g = &d->guests[0];
+	_cleanup_desired_ struct desired inner = { 0 };
+	struct fixture *f = *state;
+
+	assert_string_equal(g->document, document);
+	if (document_parse("guest", g->document, strlen(g->document), &inner, &f->e) < 0)
+		fail_msg("%s", f->e.what);
+	assert_memory_equal(inner.drift.repair, g->state->drift.repair, sizeof(inner.drift.repair));
+	assert_int_equal(inner.drift.repair_otherwise, g->state->drift.repair_otherwise);
+	assert_int_equal(inner.drift.alert, g->state->drift.alert);
+	assert_int_equal(inner.drift.pass_interval_s, g->state->drift.pass_interval_s);
+	assert_string_equal(inner.digest, g->digest);
+}
+
+static void a_guest_is_governed_by_the_hosts_drift(void **state)
+{
+	/* the host's hugepages are none of the guest's, its tsc none of the host's */
+	assert_governed(state,
+			GOVERNED("{watchdogs: off, tsc: reliable}",
+				 "{pass_interval: 2min, alert: [unit, journal], settings: {"
+				 "hugepages: {repair: all}, tsc: {repair: none}}, "
+				 "repair: runtime}"),
+			OWN "drift:\n"
+			    "  repair: runtime\n"
+			    "  settings:\n"
+			    "    tsc:\n"
+			    "      repair: none\n"
+			    "  alert:\n"
+			    "    - journal\n"
+			    "    - unit\n"
+			    "  pass_interval: 120\n");
+	assert_governed(state,
+			GOVERNED("{watchdogs: off, tsc: reliable}",
+				 "{settings: {watchdogs: {repair: all}}, alert: []}"),
+			OWN "drift:\n"
+			    "  settings:\n"
+			    "    watchdogs:\n"
+			    "      repair: all\n"
+			    "  alert: []\n");
+}
+
+/* The digest tells the host by which document the guest goes. */
+static void without_drift_of_its_own_a_guests_document_stays_as_it_is(void **state)
+{
+	assert_governed(state,
+			HOST "guests: [{name: a, launch: {kernel: /k, memory: 1G}, vcpus: [{cpu: "
+			     "4}], state: {watchdogs: off, tsc: reliable}}]\n",
+			OWN);
+	assert_governed(state, GOVERNED("{watchdogs: off, tsc: reliable}", "{}"), OWN);
+	assert_governed(state,
+			GOVERNED("{watchdogs: off, tsc: reliable}",
+				 "{repair: none, alert: [metrics, journal, dbus], pass_interval: "
+				 "30s}"),
+			OWN);
+}
+
+static void drift_of_a_setting_that_nobody_has_is_refused(void **state)
+{
+	refuse(state, GOVERNED("{watchdogs: off}", "{settings: {tsc: {repair: all}}}"),
+	       "d.yaml:6:20: the document says nothing of tsc, so it cannot drift");
+	refuse(state, GOVERNED("{watchdogs: unmanaged}", "{settings: {watchdogs: {repair: all}}}"),
+	       "d.yaml:6:20: the document says nothing of watchdogs, so it cannot drift");
+	assert_string_equal(((struct fixture *)*state)->e.todo,
+			    "give it under host:, or remove it here");
+	refuse(state,
+	       ALONE "guests: [{name: a, " LAUNCH ", vcpus: [{cpu: 4}]}]\n"
+		     "drift: {settings: {tsc: {repair: all}}}\n",
+	       "d.yaml:3:20: the document says nothing of tsc, so it cannot drift");
+	assert_string_equal(((struct fixture *)*state)->e.todo,
+			    "give it under state:, or remove it here");
+}
+
+#define SSH(way, from)                            \
+	"version: 1\nguests:\n  - {name: a, " way \
+	", vcpus: [{cpu: 1}],\n     ssh: {host_port: 1, from: [" from "]}}\n"
+
+static void an_ip6_source_needs_another_way_than_qemus_own(void **state)
+{
+	struct fixture *f = *state;
+
+	refuse(state, SSH(LAUNCH, "10.0.0.0/8, 2001:db8::/32"),
+	       "d.yaml:4:45: QEMU's own network forwards IPv4 only: nobody at 2001:db8::/32 gets "
+	       "through");
+	assert_non_null(strstr(f->e.todo, "IPv4 addresses or networks"));
+	error_clear(&f->e);
+	refuse(state, SSH(LAUNCH, "\"::1\""),
+	       "d.yaml:4:33: QEMU's own network forwards IPv4 only: nobody at ::1 gets through");
+	accept(state, SSH(LAUNCH, "10.0.0.0/8"));
+	accept(state,
+	       "version: 1\nguests: [{name: a, adopt: {domain: a}, vcpus: [{cpu: 1}], ssh: "
+	       "{host_port: 1, guest_address: \"2001:db8::9\", from: [\"2001:db8::/32\"]}}]\n");
+}
+
 static void a_guests_document_has_no_host_keys(void **state)
 {
 	refuse(state, "version: 1\nguest: {}\nmeasure: {}\n",
@@ -421,6 +525,10 @@ int main(void)
 		T(what_guests_and_host_say_is_compared),
 		T(a_state_without_isolated_cpus_isolates_nothing),
 		T(a_guests_document_is_its_state),
+		T(an_ip6_source_needs_another_way_than_qemus_own),
+		T(a_guest_is_governed_by_the_hosts_drift),
+		T(without_drift_of_its_own_a_guests_document_stays_as_it_is),
+		T(drift_of_a_setting_that_nobody_has_is_refused),
 		T(a_guests_document_has_no_host_keys),
 		T(the_example_is_valid),
 		T(what_is_written_reads_the_same),

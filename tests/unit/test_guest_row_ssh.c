@@ -69,11 +69,12 @@ static void networks_are_worded_as_the_kernel_gives_them_back(void **state)
 	struct arena a = { 0 };
 
 	rows_read_document(
-		f, "guests: [{name: a, launch: {disk: /a, memory: 1G}, vcpus: [{cpu: 1}], ssh: "
-		   "{host_port: 22, from: [10.1.2.3/8, 192.0.2.1/32, 0.0.0.0/0, "
+		f, "guests: [{name: a, adopt: {domain: a}, vcpus: [{cpu: 1}], ssh: {host_port: "
+		   "22, guest_address: 192.0.2.9, from: [10.1.2.3/8, 192.0.2.1/32, 0.0.0.0/0, "
 		   "\"2001:DB8:0::1/33\", \"0:0::1\"]}}]\n");
-	assert_string_equal(forwards_wanted(&f->d, &a), "22 from 10.0.0.0/8, 192.0.2.1, 0.0.0.0/0, "
-							"2001:db8::/33, ::1");
+	assert_string_equal(
+		forwards_wanted(&f->d, &a),
+		"22 to 192.0.2.9 from 10.0.0.0/8, 192.0.2.1, 0.0.0.0/0, 2001:db8::/33, ::1");
 	arena_free(&a);
 }
 

@@ -153,6 +153,32 @@ static void kvm_that_is_missing_is_said(void **state)
 	rows_assert_steps(f, "");
 }
 
+/* A device that may not be opened says nothing of what the processor can do. */
+static void kvm_that_could_not_be_asked_is_unknown(void **state)
+{
+	struct fixture *f = *state;
+
+	rows_read_document(
+		f, "guests: [{name: vnf0, launch: {disk: /g.raw, memory: 2G, page_size: 1G, "
+		   "node: 0, accel: kvm}, " VCPUS ", " SSH "}]\n");
+	rows_run(f);
+	f->seen->process = rows_not_known(FACT_ABSENT);
+	f->o.kvm = (struct fact){ .state = FACT_DENIED, .error = EPERM, .path = "/dev/kvm" };
+	rows_assert_verdict(f, "guest_launch", VERDICT_UNKNOWN, "Operation not permitted; run");
+	rows_assert_machine(f, MACHINE_UNKNOWN);
+	rows_assert_steps(f, "");
+	f->o.kvm = (struct fact){ .state = FACT_UNREADABLE, .error = EMFILE, .path = "/dev/kvm" };
+	rows_assert_verdict(f, "guest_launch", VERDICT_UNKNOWN, "/dev/kvm: Too many open files");
+	rows_assert_steps(f, "");
+	/* what runs without KVM is seen to */
+	rows_run(f);
+	rows_assert_verdict(f, "guest_launch", VERDICT_UNFIXABLE, "it runs without KVM");
+	/* and who did not ask for it is started */
+	rows_run_launched(f);
+	f->seen->process = rows_not_known(FACT_ABSENT);
+	rows_assert_verdict(f, "guest_launch", VERDICT_DRIFTED, "does not run");
+}
+
 static void a_missing_qemu_is_said_with_its_package(void **state)
 {
 	struct fixture *f = *state;
@@ -424,6 +450,7 @@ int main(void)
 		T(another_command_line_restarts_the_guest),
 		T(kvm_and_vsock_that_came_later_restart_nothing),
 		T(kvm_that_is_missing_is_said),
+		T(kvm_that_could_not_be_asked_is_unknown),
 		T(a_missing_qemu_is_said_with_its_package),
 		T(under_kvm_the_deadline_timer_counts),
 		T(memory_that_is_not_as_asked_needs_a_restart),

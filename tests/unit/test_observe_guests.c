@@ -308,6 +308,56 @@ static void test_real_qemu_launched_and_gone(void **state)
 	unlink(FOLDER "/qemu.log");
 }
 
+/* /dev/kvm as a look below @root finds it; -1: it failed. */
+static int kvm_state(const struct sysroot *root, int error)
+{
+	struct desired_guest g = { .name = "t", .launch.accel = GUEST_ACCEL_KVM };
+	const struct desired d = { .guests = &g, .n_guests = 1 };
+	struct observed o = { 0 };
+	int state = -1;
+
+	if (observe_guests(root, &d, &o) >= 0 && o.kvm.error == error)
+		state = o.kvm.state;
+	observed_done(&o);
+	return state;
+}
+
+static int kvm_state_of_nobody(const struct sysroot *root)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(setuid(65534) < 0 ? 255 : kvm_state(root, EACCES));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WEXITSTATUS(status);
+}
+
+/* What is there and is no KVM, or may not be opened, is not "no KVM". */
+static void kvm_that_could_not_be_asked_is_not_absent(void **state)
+{
+	char folder[32] = "/tmp/latencyd-kvm.XXXXXX", dev[64], kvm[128];
+	_cleanup_sysroot_ struct sysroot root = { 0 };
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(dev, sizeof(dev), "%s/dev", folder);
+	snprintf(kvm, sizeof(kvm), "%s/kvm", dev);
+	assert_int_equal(chmod(folder, 0755) | mkdir(dev, 0755), 0);
+	assert_int_equal(sysroot_open(folder, &root, NULL), 0);
+	root.live = true;
+	assert_int_equal(kvm_state(&root, 0), FACT_ABSENT);
+	write_text(kvm, "");
+	assert_int_equal(kvm_state(&root, ENOTTY), FACT_UNREADABLE);
+	assert_int_equal(chmod(kvm, 0600), 0);
+	if (geteuid() == 0)
+		assert_int_equal(kvm_state_of_nobody(&root), FACT_DENIED);
+	unlink(kvm);
+	rmdir(dev);
+	rmdir(folder);
+}
+
 #define LIVE(fn) cmocka_unit_test_teardown(fn, live_teardown)
 
 int main(void)
@@ -318,6 +368,7 @@ int main(void)
 		LIVE(test_real_qemu_that_hangs_is_seen_without_its_monitor),
 		LIVE(test_channel_that_is_not_there_is_trouble),
 		LIVE(test_real_qemu_launched_and_gone),
+		cmocka_unit_test(kvm_that_could_not_be_asked_is_not_absent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -208,6 +208,29 @@ static const struct alert *expect_alert(struct fixture *f, const struct setting 
 	return f->step.alerts;
 }
 
+static json_t *to_json(struct fixture *f)
+{
+	json_t *json = reconcile_to_json(&f->memory);
+
+	assert_non_null(json);
+	return json;
+}
+
+static void restart(struct fixture *f, bool same_boot)
+{
+	json_t *json = to_json(f), *again;
+
+	reconcile_done(&f->memory);
+	touches_done(&f->touches);
+	assert_int_equal(reconcile_from_json(json, same_boot, &f->memory), 0);
+	assert_false(f->memory.whole);
+	again = to_json(f);
+	if (same_boot)
+		assert_true(json_equal(json, again));
+	json_decref(again);
+	json_decref(json);
+}
+
 /* ---- alerts ---- */
 
 static void a_first_look_alerts_what_is_wrong_alone(void **state)
@@ -474,17 +497,107 @@ static void the_fourth_drift_by_one_program_is_a_fight(void **state)
 	assert_int_equal(entry(f, A)->counts[0].n, CONTEST_DRIFTS + 5);
 }
 
-static void different_programs_are_no_fight(void **state)
+static void different_programs_now_and_then_are_no_fight(void **state)
 {
 	struct fixture *f = *state;
 
 	take(f, ALL_SETTINGS);
-	for (int i = 0; i < 4 * CONTEST_DRIFTS; i++) {
+	for (int i = 0; i < 4 * CROWD_DRIFTS; i++) {
+		f->now_us += CONTEST_WINDOW_US / (CROWD_DRIFTS - 1);
 		drift_by(f, A, i % 2 ? "/usr/sbin/sysctl" : "/bin/sh");
 		expect_alert(f, A, VERDICT_CONVERGED, VERDICT_DRIFTED);
 		assert_int_equal(f->step.repair, BIT(A));
 		mend(f, A, true);
 	}
+}
+
+/* The @n drifts of a fight that no program has alone, a second apart, each mended at once. */
+static void take_turns(struct fixture *f, int n)
+{
+	for (int i = 0; i < n; i++) {
+		f->now_us += SECOND;
+		drift_by(f, A, i % 2 ? "/usr/sbin/sysctl" : "/bin/sh");
+		expect_alert(f, A, VERDICT_CONVERGED, VERDICT_DRIFTED);
+		assert_int_equal(f->step.repair, BIT(A));
+		mend(f, A, true);
+	}
+}
+
+static void programs_that_take_turns_are_a_fight_too(void **state)
+{
+	struct fixture *f = *state;
+
+	take(f, ALL_SETTINGS);
+	take_turns(f, CROWD_DRIFTS - 1);
+	drift_by(f, A, "/usr/sbin/sysctl");
+	expect_alert(f, A, VERDICT_CONVERGED, VERDICT_CONTESTED);
+	assert_string_equal(f->step.alerts[0].writer.exe, "/usr/sbin/sysctl");
+	assert_non_null(strstr(f->step.alerts[0].reason, "several programs"));
+	assert_non_null(strstr(f->step.alerts[0].reason, "/usr/sbin/sysctl"));
+	assert_int_equal(f->step.repair, 0);
+	assert_int_equal(f->step.wake_us, f->now_us + RETRY_FIRST_US);
+	/* from then on in silence, and rarely */
+	f->now_us += RETRY_FIRST_US;
+	turn(f, A, VERDICT_DRIFTED);
+	assert_int_equal(f->step.repair, BIT(A));
+	mend(f, A, true);
+	drift_by(f, A, "/bin/sh");
+	expect_silence(f);
+	assert_int_equal(f->step.repair, 0);
+	assert_non_null(strstr(row(f, A)->reason, "several programs"));
+	assert_string_equal(row(f, A)->changed_by->exe, "/usr/sbin/sysctl");
+}
+
+static void turns_before_a_restart_count_and_end_when_it_stays_quiet(void **state)
+{
+	struct fixture *f = *state;
+
+	take(f, ALL_SETTINGS);
+	take_turns(f, CROWD_DRIFTS - 1);
+	restart(f, true);
+	drift_by(f, A, "/usr/sbin/sysctl");
+	expect_alert(f, A, VERDICT_CONVERGED, VERDICT_CONTESTED);
+	restart(f, true);
+	turn(f, A, VERDICT_CONVERGED);
+	expect_silence(f);
+	assert_non_null(strstr(row(f, A)->reason, "several programs"));
+	f->now_us += CONTEST_QUIET_US;
+	turn(f, A, VERDICT_CONVERGED);
+	expect_alert(f, A, VERDICT_CONTESTED, VERDICT_CONVERGED);
+	take_turns(f, CROWD_DRIFTS - 1); /* and all begins to count anew */
+}
+
+/* A program, and by turns somebody who exits before a name is found. */
+static void a_program_and_somebody_unnamed_by_turns_are_a_fight(void **state)
+{
+	struct fixture *f = *state;
+	int i = 0;
+
+	take(f, ALL_SETTINGS);
+	do {
+		mend(f, A, true);
+		f->now_us += SECOND;
+		written_by(f, A, "/bin/sh", i % 2, false);
+		turn(f, A, VERDICT_DRIFTED);
+	} while (!entry(f, A)->contested && ++i < 4 * CROWD_DRIFTS);
+	assert_in_range(i, CROWD_DRIFTS - 1, CROWD_DRIFTS);
+	assert_string_equal(f->step.alerts[0].writer.exe, "/bin/sh");
+	assert_int_equal(f->step.repair, 0);
+}
+
+/* An apply by another document, again and again, and then one stranger. */
+static void our_own_changes_make_nobodys_fight(void **state)
+{
+	struct fixture *f = *state;
+
+	take(f, ALL_SETTINGS);
+	for (int i = 0; i < 2 * CROWD_DRIFTS; i++) {
+		written_by(f, A, "/usr/bin/latencyctl", false, true);
+		turn(f, A, VERDICT_DRIFTED);
+		mend(f, A, true);
+	}
+	drift_by(f, A, "/bin/sh");
+	assert_false(entry(f, A)->contested);
 }
 
 static void drifts_far_apart_are_no_fight(void **state)
@@ -820,29 +933,6 @@ static void a_guest_that_the_document_drops_ends_silently(void **state)
 
 /* ---- restarts ---- */
 
-static json_t *to_json(struct fixture *f)
-{
-	json_t *json = reconcile_to_json(&f->memory);
-
-	assert_non_null(json);
-	return json;
-}
-
-static void restart(struct fixture *f, bool same_boot)
-{
-	json_t *json = to_json(f), *again;
-
-	reconcile_done(&f->memory);
-	touches_done(&f->touches);
-	assert_int_equal(reconcile_from_json(json, same_boot, &f->memory), 0);
-	assert_false(f->memory.whole);
-	again = to_json(f);
-	if (same_boot)
-		assert_true(json_equal(json, again));
-	json_decref(again);
-	json_decref(json);
-}
-
 static void what_was_read_back_is_whole_when_all_was_looked_at(void **state)
 {
 	struct fixture *f = *state;
@@ -978,7 +1068,8 @@ static void an_entry_of_odd_values_is_bounded(void **state)
 	static const char text[] =
 		"{\"settings\": [{\"setting\": \"watchdogs\", \"said\": \"drifted\", \"seen\": "
 		"\"drifted\", \"right\": 7, \"contested\": true, \"changed_by\": 5, "
-		"\"drifts_us\": [1, -2, \"x\", 4, 5, 6], \"retries\": -1, \"unnamed\": 1e9, "
+		"\"drifts_us\": [1, -2, \"x\", 4, 5, 6, 7, 8, 9], \"in_a_row\": 77, \"retries\": "
+		"-1, \"unnamed\": 1e9, "
 		"\"retry_us\": 99999999999999999, \"right_since_us\": \"soon\", \"counts\": "
 		"[{\"unit\": \"1\", \"n\": 1}, {\"unit\": \"2\"}, {}, 3, {\"unit\": \"3\", \"n\": "
 		"-3}, {\"unit\": \"4\"}, {\"unit\": \"5\"}, {\"unit\": \"6\"}, {\"unit\": \"7\"}, "
@@ -992,7 +1083,8 @@ static void an_entry_of_odd_values_is_bounded(void **state)
 	json_decref(json);
 	assert_int_equal(f->memory.n_entries, 1);
 	assert_int_equal(entry(f, A)->n_counts, DRIFT_UNITS_MAX);
-	assert_int_equal(entry(f, A)->n_drifts, CONTEST_DRIFTS);
+	assert_int_equal(entry(f, A)->n_drifts, CROWD_DRIFTS);
+	assert_int_equal(entry(f, A)->n_in_a_row, CONTEST_DRIFTS);
 	assert_false(entry(f, A)->contested); /* with whom? */
 	turn(f, A, VERDICT_CONVERGED);
 	turn(f, A, VERDICT_DRIFTED);
@@ -1079,7 +1171,11 @@ int main(void)
 		with_fixture(a_drift_behind_an_unknown_still_has_its_writer),
 		with_fixture(units_beyond_the_bound_are_other),
 		with_fixture(the_fourth_drift_by_one_program_is_a_fight),
-		with_fixture(different_programs_are_no_fight),
+		with_fixture(different_programs_now_and_then_are_no_fight),
+		with_fixture(programs_that_take_turns_are_a_fight_too),
+		with_fixture(turns_before_a_restart_count_and_end_when_it_stays_quiet),
+		with_fixture(a_program_and_somebody_unnamed_by_turns_are_a_fight),
+		with_fixture(our_own_changes_make_nobodys_fight),
 		with_fixture(drifts_far_apart_are_no_fight),
 		with_fixture(a_contested_setting_is_mended_at_growing_intervals),
 		with_fixture(a_fight_ends_when_it_stays_quiet),

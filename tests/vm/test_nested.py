@@ -204,13 +204,18 @@ def busiest_irq(shell):
     return max(counts, key=counts.get)
 
 
-def wait_effective(shell, irq, wanted):
-    """Where the guest's kernel sends the interrupt, once it is there or after 30 s."""
-    deadline = time.monotonic() + 30
+def wait_file(shell, path, wanted, seconds):
+    """What the guest's file says, once it is that or after so long."""
+    deadline = time.monotonic() + seconds
     while True:
-        found = shell.out(f'cat /proc/irq/{irq}/effective_affinity_list')
+        found = shell.out(f'cat {path}')
         if found == wanted or time.monotonic() > deadline:
             return found
+
+
+def wait_effective(shell, irq, wanted):
+    """Where the guest's kernel sends the interrupt."""
+    return wait_file(shell, f'/proc/irq/{irq}/effective_affinity_list', wanted, 30)
 
 
 @lab_test('host and guest: an interrupt moved inside the guest makes the guest drifted, and apply '
@@ -232,6 +237,26 @@ def guest_irq_moved(vm, t):
     expect_exit(t, vm.run('latencyctl apply', timeout=240), (0, 3))
     t.note(f'verified again {wait_verified(vm, t, 120):.0f} s after apply')
     t.equal(wait_effective(shell, irq, '0'), '0', f'CPU of interrupt {irq} in the end')
+
+
+@lab_test('host and guest: with drift repair in the host\'s document the guest mends its own '
+          'interrupts, without the host', 'nested-verified', timeout=900)
+def guest_mends_itself(vm, t):
+    expect_exit(t, vm.run('systemctl stop latencyd; latencyctl verify --wait 120', timeout=180), 0)
+    vm.out("printf 'drift: {repair: runtime}\\n' >> /etc/latencyd/latencyd.yaml")
+    expect_exit(t, vm.run('latencyctl apply', timeout=240), (0, 3))
+    t.note(f'verified by the new document after {wait_verified(vm, t, 120):.0f} s')
+    shell = nested.GuestShell(vm)
+    t.check('repair: runtime' in shell.out('cat /etc/latencyd/latencyd.yaml'),
+            'the guest\'s document has no drift of its own')
+    irq = busiest_irq(shell)
+    t.equal(wait_effective(shell, irq, '0'), '0', f'CPU of interrupt {irq} in the guest')
+    shell.out(f'echo 1 > /proc/irq/{irq}/smp_affinity_list')
+    # what was written stands at once, so that only a repair takes it away
+    asked = wait_file(shell, f'/proc/irq/{irq}/smp_affinity_list', '0', 60)
+    t.equal(asked, '0', f'CPUs of interrupt {irq}, and nobody applied')
+    t.equal(wait_effective(shell, irq, '0'), '0', f'CPU of interrupt {irq}, and nobody applied')
+    t.note(f'verified again {wait_verified(vm, t, 120):.0f} s later')
 
 
 @lab_test('host and guest: a guest whose latencyd was killed is unknown, nothing else is, and it is '
