@@ -122,9 +122,9 @@ int command_apply(struct ctl *c, struct error *e)
 		r = print_result(c, &d, &v, e);
 	if (r < 0)
 		return r;
-	/* What latencyd may take up by itself from now on: for guests nothing else remembers it,
-	 * and inside one that was right already no original does. */
-	r = d.n_guests || d.role == ROLE_GUEST ? applied_mark(d.digest, e) : 0;
+	/* What latencyd may take up by itself from now on: on a machine that was right already, and
+	 * for guests, no original remembers it. */
+	r = applied_mark(d.digest, e);
 	if (r < 0)
 		return r;
 	ctl_refresh_daemon(); /* the document may have changed where the machine did not */

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * Was this machine ever applied to? The kept originals say so when something of the machine itself
- * was changed; a document of guests alone changes nothing that has an original, so a mark in
- * /var/lib/latencyd says it too. latencyd takes up by itself only what a person has begun.
+ * was changed; a machine that was right already, and a document of guests alone, have none, so a
+ * mark in /var/lib/latencyd says it too. latencyd takes up by itself only what a person has begun.
  */
 #include "state/error.h"
 
