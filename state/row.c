@@ -239,8 +239,11 @@ static int judge_knob(const struct fact *f, const struct knob *knob, const char 
 		return verdict_unknown(r, v, f);
 	if (knob_equal(f, knob->kind, want))
 		return 0;
-	if (!v->live)
+	/* What is shown is the first that is wrong, also where one judged before it was right. */
+	if (!v->live || v->verdict == VERDICT_CONVERGED) {
 		v->live = f->text;
+		v->want = want;
+	}
 	return verdict_worsen(r, v, VERDICT_DRIFTED, "%s is %s, not %s", f->path, f->text, want);
 }
 

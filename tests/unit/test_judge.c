@@ -220,6 +220,8 @@ static void the_fair_server_is_off_on_isolated_cpus_alone(void **state)
 	assert_verdict(f, "rt_throttling", VERDICT_CONVERGED, NULL);
 	set_fact(f, "/sys/kernel/debug/sched/fair_server/cpu2/runtime", "50000000");
 	assert_verdict(f, "rt_throttling", VERDICT_DRIFTED, "cpu2/runtime is 50000000, not 0");
+	assert_string_equal(judged(f, "rt_throttling")->live, "50000000");
+	assert_string_equal(judged(f, "rt_throttling")->want, "0");
 }
 
 static void huge_pages_that_memory_did_not_give_wait_for_a_boot(void **state)

@@ -1,6 +1,7 @@
 """A foreign write to each run-time setting: told with the name of who did it, and mended."""
 
 from labvm import kernel
+from labvm.image import KERNEL_DEBS
 from labvm.runner import lab_test
 from labvm.watching import (THROTTLING, alerts, describe, mark, still_right, target_entered,
                             wait_alert, wait_entered, wait_right, wait_value)
@@ -19,6 +20,8 @@ WRITES = {
     'the clocksource': (CLOCKSOURCE, 'hpet', 'tsc'),
     'the watchdog': (SYSCTL + 'watchdog', '1', 'watchdogs'),
 }
+if KERNEL_DEBS:  # Debian 12's own kernel has none
+    WRITES['a fair server'] = (kernel.FAIR_SERVER.format(3), '50000000', 'rt_throttling')
 
 
 def _stranger(vm, command, unit='stranger'):

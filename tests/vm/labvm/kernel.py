@@ -14,6 +14,7 @@ SEED_ROWS = ('kernel', 'cpu_isolation', 'tick_offload', 'rcu_offload', 'iommu', 
              'machine_check', 'tsc', 'watchdogs', 'rt_throttling', 'irq_affinity', 'idle',
              'kthread_priority', 'timer_migration')
 GIB_PAGES = '/sys/devices/system/node/node{}/hugepages/hugepages-1048576kB/nr_hugepages'
+FAIR_SERVER = '/sys/kernel/debug/sched/fair_server/cpu{}/runtime'  # since Linux 6.12
 SYSCTLS = ('watchdog', 'nmi_watchdog', 'soft_watchdog', 'sched_rt_runtime_us',
            'sched_rt_period_us', 'timer_migration', 'numa_balancing', 'hung_task_timeout_secs')
 BOOT_ARGUMENTS = {
@@ -116,6 +117,10 @@ def _runtime_complaints(vm):
         value = vm.read(f'/proc/sys/kernel/{name}', 'absent')
         if value not in (want, 'absent'):
             yield f'kernel.{name} is {value}, not {want}'
+    for cpu in ISOLATED | HOUSEKEEPING:
+        value = vm.read(FAIR_SERVER.format(cpu), 'absent')
+        if value != 'absent' and (value == '0') != (cpu in ISOLATED):
+            yield f'the fair server of CPU {cpu} has {value} ns'
     for node, want in ((0, '0'), (1, '1')):
         value = vm.read(GIB_PAGES.format(node))
         if value != want:
