@@ -132,7 +132,9 @@ static void settled(struct manager *m)
 	if (root_mkdir_p("/run/latencyd", 0755) < 0 ||
 	    root_replace(SETTLED_FILE, "", 0, 0644, &e) < 0)
 		manager_complain(m, "cannot write " SETTLED_FILE ": %s", e.what ? e.what : "");
-	manager_pass_soon(m); /* and now the memory begins */
+	/* And now the memory begins. A pass that is only asked for would be put off: who has
+	 * mended schedules the next one. */
+	manager_pass(m);
 }
 
 /* The run-time half of what was applied is gone after a boot. A machine that was never applied to,
@@ -157,7 +159,7 @@ void manager_mend(struct manager *m)
 		return;
 	if (m->settling)
 		converge_again(m);
-	else if (m->repair && applied_to_machine() > 0)
+	if (m->repair && applied_to_machine() > 0)
 		repair(m);
 	keeper_act(m);
 }
