@@ -152,7 +152,9 @@ int root_mkdir_p(const char *path, mode_t mode)
 		parent = open_parent(copy, &name);
 		if (parent < 0)
 			return parent;
-		if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
+		/* The mode that is asked for, whatever the umask. */
+		if (mkdirat(parent, name, mode) == 0 ? fchmodat(parent, name, mode, 0) < 0
+						     : errno != EEXIST)
 			return -errno;
 		if (p)
 			*p = '/';

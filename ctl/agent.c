@@ -1,51 +1,51 @@
 /*
- * `pkttyagent --notify-fd FD --fallback` for its parent, which is us. It closes FD once it is
- * registered; only then may the call go out, or polkit finds nobody to ask.
+ * `pkttyagent --notify-fd FD` for its parent, which is us. It closes FD once it is registered; only
+ * then may the call go out, or polkit finds nobody to ask. Not with --fallback: polkit asks a
+ * fallback only of a caller that is in a session of logind's.
  */
 #include "ctl/agent.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
+#include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #define AGENT		 "/usr/bin/pkttyagent"
 #define AGENT_TIMEOUT_MS 5000
-#define AGENT_FD	 3
 
-static int spawn_agent(int ready, pid_t *ret)
+/* In the child. It ends with us however we end: on its own it would keep the terminal, and keep it
+ * from showing what is typed. */
+static void __attribute__((noreturn)) become_agent(int ready, pid_t parent)
 {
 	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-	char *argv[] = { AGENT, "--notify-fd", "3", "--fallback", NULL };
 	char *environment[] = { path, NULL };
-	posix_spawn_file_actions_t actions;
-	int r;
+	char ready_number[16];
+	char *argv[] = { (char *)AGENT, (char *)"--notify-fd", ready_number, NULL };
+	int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-	if (posix_spawn_file_actions_init(&actions) != 0)
-		return -1;
-	r = posix_spawn_file_actions_adddup2(&actions, ready, AGENT_FD);
+	snprintf(ready_number, sizeof(ready_number), "%d", ready);
 	/* It speaks with the user through the terminal; where there is no polkit it complains. */
-	if (r == 0)
-		r = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY,
-						     0);
-	if (r == 0)
-		r = posix_spawn(ret, AGENT, &actions, NULL, argv, environment);
-	posix_spawn_file_actions_destroy(&actions);
-	return r == 0 ? 0 : -1;
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent && null_fd >= 0 &&
+	    dup2(null_fd, STDERR_FILENO) >= 0 && fcntl(ready, F_SETFD, 0) == 0)
+		execve(AGENT, argv, environment);
+	_exit(127);
 }
 
 void agent_open(struct agent *a)
 {
 	struct pollfd ready = { .events = POLLHUP };
+	pid_t parent = getpid();
 	int pipe_fds[2];
 
 	a->pid = -1;
 	if (geteuid() == 0 || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO) ||
 	    pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return;
-	if (spawn_agent(pipe_fds[1], &a->pid) < 0)
-		a->pid = -1;
+	a->pid = fork();
+	if (a->pid == 0)
+		become_agent(pipe_fds[1], parent);
 	close(pipe_fds[1]);
 	ready.fd = pipe_fds[0];
 	if (a->pid > 0)

@@ -1,7 +1,8 @@
 #pragma once
 /*
  * polkit's text agent on this terminal, while latencyd is asked: without one a person on a console
- * or over ssh can never give a password. Absent is fine: a desktop has an agent of its own.
+ * or over ssh can never give a password. Where it is not installed, a desktop may have an agent of
+ * its own.
  */
 #include <sys/types.h>
 

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 void child_close(struct child *c)
@@ -77,13 +78,15 @@ static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userd
 	return 0;
 }
 
-/* In the child, between fork and its work: the loop's signal mask must not be inherited. */
+/* In the child, between fork and its work: neither the loop's signal mask nor the daemon's umask is
+ * the child's. */
 static void become_child(int output)
 {
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	umask(022);
 	(void)dup2(output, STDOUT_FILENO);
 	(void)dup2(output, STDERR_FILENO);
 	unsetenv("NOTIFY_SOCKET");

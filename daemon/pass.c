@@ -287,6 +287,13 @@ void manager_pass(struct manager *m)
 
 /* ---- a part of it ---- */
 
+static bool was_verified(const json_t *status)
+{
+	const char *verdict = verdict_in(status);
+
+	return verdict && streq(verdict, machine_verdict_name(MACHINE_VERIFIED));
+}
+
 static json_t *judged_part(struct manager *m, const struct desired *part, uint64_t settings,
 			   json_t *previous)
 {
@@ -300,6 +307,10 @@ static json_t *judged_part(struct manager *m, const struct desired *part, uint64
 	if (report_carry(&l.report, previous, iso_time(time(NULL), now)) < 0)
 		return NULL;
 	m->generation = l.report.generation;
+	/* What is verified again may be another machine by now. */
+	if (!was_verified(previous))
+		note_verified(m, &l.observed);
+	l.report.generation = m->generation;
 	return status_replace(previous, &l.report, settings) < 0 ? NULL : previous;
 }
 

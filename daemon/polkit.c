@@ -15,7 +15,9 @@
 #define INTERFACE "org.freedesktop.PolicyKit1.Authority"
 
 #define ALLOW_INTERACTION 1U
-#define ANSWER_US	  (25 * 1000 * 1000ULL)
+/* Longer than a rule of polkit's may run (15 s), and less than callers commonly wait (25 s): who
+ * asks is told what is wrong. */
+#define ANSWER_US (20 * 1000 * 1000ULL)
 /* A person is asked for a password. */
 #define PERSON_US (2 * 60 * 1000 * 1000ULL)
 
@@ -67,6 +69,26 @@ static bool is_absent(const sd_bus_error *error)
 				      "org.freedesktop.DBus.Error.Spawn.ServiceNotFound");
 }
 
+/* polkit's details tell of an authentication only where one was wanted: beside a plain "no" it
+ * failed. */
+static bool has_details(sd_bus_message *reply)
+{
+	return sd_bus_message_enter_container(reply, 'a', "{ss}") > 0 &&
+	       sd_bus_message_at_end(reply, false) == 0;
+}
+
+static int refuse(sd_bus_message *reply, bool challenge, sd_bus_error *error)
+{
+	const char *text = "polkit does not allow this to you: ask as root";
+
+	if (challenge)
+		text = "polkit wants an authentication for this: ask from a terminal, or as root";
+	else if (has_details(reply))
+		text = "polkit does not allow this to you: the authentication failed; ask again, "
+		       "or as root";
+	return sd_bus_error_set(error, BUS_ERROR_REFUSED, text);
+}
+
 /* 0: allowed. Otherwise negative with *error. */
 static int read_answer(sd_bus_message *reply, sd_bus_error *error)
 {
@@ -86,12 +108,7 @@ static int read_answer(sd_bus_message *reply, sd_bus_error *error)
 	if (r < 0)
 		return sd_bus_error_set(error, BUS_ERROR_REFUSED,
 					"polkit gave an answer that cannot be read");
-	if (allowed)
-		return 0;
-	return sd_bus_error_set(error, BUS_ERROR_REFUSED,
-				challenge ? "polkit wants an authentication for this: ask from a "
-					    "terminal, or as root"
-					  : "polkit does not allow this to you");
+	return allowed ? 0 : refuse(reply, challenge, error);
 }
 
 static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused)

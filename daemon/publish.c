@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+/* What is published is for everybody, whatever the umask. */
 static int make_folder(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -15,7 +16,9 @@ static int make_folder(const char *path)
 
 	if (!folder)
 		return -ENOMEM;
-	return mkdir(folder, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	if (mkdir(folder, 0755) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	return chmod(folder, 0755) < 0 ? -errno : 0;
 }
 
 static int write_all(int fd, const char *text, size_t n)
@@ -45,7 +48,7 @@ int publish(const char *path, const char *text, struct error *e)
 	if (asprintf(&temporary, "%s.new", path) < 0)
 		return error_set(e, -ENOMEM, "out of memory");
 	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-	r = fd < 0 ? -errno : write_all(fd, text, strlen(text));
+	r = fd < 0 || fchmod(fd, 0644) < 0 ? -errno : write_all(fd, text, strlen(text));
 	if (r == 0 && rename(temporary, path) < 0)
 		r = -errno;
 	if (r < 0) {

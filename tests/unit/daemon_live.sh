@@ -97,12 +97,15 @@ check "does not tell it a second time" sh -c "! grep -q 'timer_migration drifted
 check "and changes nothing" [ "$(machine /proc/sys/kernel/timer_migration)" = 1 ]
 stop_daemon
 
-rm "$root/run/latencyd/settled" # as a boot does
+rm "$root/run/latencyd/settled" # as a boot does, here of another kernel
+echo '#2 SMP PREEMPT_RT another' >"$root/proc/sys/kernel/version"
 start_daemon
 check "after a boot a machine that was applied to is applied again" soon status_is verified
 check "by writing what differs" [ "$(machine /proc/sys/kernel/timer_migration)" = 0 ]
 check "and what was wrong before it is told as restored, without waiting for the next pass" \
 	soon logged 'timer_migration restored'
+check "and that it is verified on another kernel is said at once" \
+	soon logged "another one than it was when last verified"
 stop_daemon
 
 inside /latencyctl revert --quiet

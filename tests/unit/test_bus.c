@@ -116,6 +116,13 @@ static const struct {
 	{ BUS_NAME ".measure", -1, 0 },
 };
 
+/* As the real one does: of an authentication that failed, only the details tell. */
+static int reply_failed(sd_bus_message *m)
+{
+	return sd_bus_reply_method_return(m, "(bba{ss})", 0, 0, 1,
+					  "polkit.retains_authorization_after_challenge", "true");
+}
+
 static int method_check(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	const char *kind, *action, *cancel;
@@ -142,6 +149,8 @@ static int method_check(sd_bus_message *m, void *userdata, sd_bus_error *error)
 			continue;
 		if (decisions[i].allowed < 0)
 			return 1;
+		if (flags == 1 && streq(action, BUS_NAME ".apply"))
+			return reply_failed(m);
 		/* The person who is asked says yes. */
 		return sd_bus_reply_method_return(m, "(bba{ss})",
 						  decisions[i].allowed ||
@@ -488,13 +497,29 @@ static void whom_polkit_does_not_allow_may_not(void **state)
 	(void)state;
 	need_root();
 	s = set_up(true);
-	assert_answer(s, "org.latencyd1.Error.Refused: polkit does not allow this to you",
+	assert_answer(s,
+		      "org.latencyd1.Error.Refused: polkit does not allow this to you: ask as root",
 		      .uid = NOBODY, .method = "Apply", .types = "b");
 	assert_answer(
 		s, "org.latencyd1.Error.Refused: polkit gave no answer: Action is not registered",
 		.uid = NOBODY, .method = "Refresh");
 	assert_int_equal(seen.adds, 0);
 	assert_int_equal(seen.refreshes, 0);
+	tear_down(s);
+}
+
+static void who_failed_to_authenticate_is_told_so(void **state)
+{
+	struct scene *s;
+
+	(void)state;
+	need_root();
+	s = set_up(true);
+	assert_answer(s,
+		      "org.latencyd1.Error.Refused: polkit does not allow this to you: the "
+		      "authentication failed; ask again, or as root",
+		      .uid = NOBODY, .with_person = true, .method = "Apply", .types = "b");
+	assert_int_equal(seen.adds, 0);
 	tear_down(s);
 }
 
@@ -821,6 +846,7 @@ int main(void)
 		cmocka_unit_test(without_polkit_only_root_may),
 		cmocka_unit_test(whom_polkit_allows_may),
 		cmocka_unit_test(whom_polkit_does_not_allow_may_not),
+		cmocka_unit_test(who_failed_to_authenticate_is_told_so),
 		cmocka_unit_test(a_person_is_asked_only_when_the_caller_can_wait_for_one),
 		cmocka_unit_test(open_questions_are_bounded_for_each_user),
 		cmocka_unit_test(what_is_invalid_is_refused_before_anybody_is_asked),

@@ -46,6 +46,34 @@ static void publishing_makes_the_folder_and_replaces_the_file(void **state)
 	rmdir(folder);
 }
 
+static mode_t mode_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_mode & 07777;
+}
+
+static void what_is_published_is_for_everyone(void **state)
+{
+	char folder[] = "/tmp/latencyd-test-XXXXXX";
+	_cleanup_free_ char *sub = NULL, *path = NULL;
+	mode_t mask;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	assert_true(asprintf(&sub, "%s/run", folder) > 0);
+	assert_true(asprintf(&path, "%s/status.json", sub) > 0);
+	mask = umask(077);
+	assert_int_equal(publish(path, "text", NULL), 0);
+	umask(mask);
+	assert_int_equal(mode_of(sub), 0755);
+	assert_int_equal(mode_of(path), 0644);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(sub), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 static void publishing_where_it_cannot_leaves_nothing_behind(void **state)
 {
 	char folder[] = "/tmp/latencyd-test-XXXXXX";
@@ -107,6 +135,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(publishing_makes_the_folder_and_replaces_the_file),
+		cmocka_unit_test(what_is_published_is_for_everyone),
 		cmocka_unit_test(publishing_where_it_cannot_leaves_nothing_behind),
 		cmocka_unit_test(pinning_is_read_back),
 		cmocka_unit_test(pinning_to_nothing_or_to_missing_cpus_is_an_error),

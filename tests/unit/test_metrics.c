@@ -200,12 +200,15 @@ static void the_file_is_replaced_and_for_everyone(void **state)
 {
 	struct metrics m = sample();
 	_cleanup_free_ char *text = NULL, *path = root_outer_path(METRICS_PATH);
+	_cleanup_free_ char *folder = root_outer_path(METRICS_FOLDER);
 	struct stat before, after;
 	size_t n = 0;
 
 	(void)state;
-	assert_int_equal(root_mkdir_p(METRICS_FOLDER, 0755), 0);
 	umask(077);
+	assert_int_equal(root_mkdir_p(METRICS_FOLDER, 0755), 0);
+	assert_int_equal(stat(folder, &before), 0);
+	assert_int_equal(before.st_mode & 07777, 0755);
 	assert_int_equal(metrics_write(&m, NULL), 1);
 	assert_int_equal(stat(path, &before), 0);
 	m.generation = 10;

@@ -47,6 +47,9 @@ def unprivileged(vm, t):
                    'Status')
     t.equal(shown.status, 0, f'Status\n{shown}')
     t.check('rt_throttling' in shown.out, f'what it says\n{shown}')
+    for path in ('/run/latencyd/status.json', '/var/lib/prometheus/node-exporter/latencyd.prom'):
+        read = vm.run(f'{AS_NOBODY}cat {path}')
+        t.check(read.status == 0 and read.out, f'{path} is for everyone\n{read}')
     for method, arguments in (('Apply', 'b false'), ('Revert', 's ""'), ('Measure', 's smoke'),
                               ('Pause', 't 60'), ('Resume', '')):
         result = vm.run(f'{AS_NOBODY}busctl call org.latencyd1 /org/latencyd1 '

@@ -165,6 +165,30 @@ class Channel:
             raise OSError(status, os.strerror(status), path)
         return data
 
+    def talk(self, command, answers, timeout):
+        """Runs a command on a terminal in the guest and types an answer to each prompt.
+
+        answers: [(prompt, what is typed)], in their order. Returns (status, what was shown).
+        """
+        ident, shown, unanswered, left = self._new_id(), b'', b'', list(answers)
+        deadline = time.monotonic() + timeout
+        self._send(b'T', ident, command.encode())
+        while True:
+            try:
+                kind, frame_id, data = self._frame(deadline)
+            except ChannelTimeout:
+                self._send(b'K', ident)
+                raise ChannelTimeout(f'no end of {command!r} within {timeout} s; it showed:\n'
+                                     f'{shown.decode("utf-8", "replace")[-2000:]}') from None
+            if frame_id != ident:
+                continue
+            if kind == b'R':
+                return struct.unpack('<i', data)[0], shown
+            shown, unanswered = shown + data, unanswered + data
+            if left and left[0][0].encode() in unanswered:
+                self._send(b'I', ident, left.pop(0)[1].encode())
+                unanswered = b''
+
     def terminal(self, command, keyboard, screen, size):
         """Connects two file descriptors to a command on a terminal in the guest, till it ends."""
         ident = self._new_id()

@@ -168,6 +168,14 @@ class Machine:
             raise CommandFailed(f'{self.name}: {result}')
         return result
 
+    def talk(self, command, *answers, timeout=120):
+        """Runs a shell command on a terminal of its own; each answer is (prompt, what is typed)."""
+        try:
+            status, shown = self.channel.talk(command, answers, timeout)
+        except LabError as error:
+            raise self._failed('command', error) from error
+        return Result(command, status, shown.decode('utf-8', 'replace').replace('\r', ''), '')
+
     def out(self, command, timeout=120):
         """The standard output of a command that has to succeed, without surrounding blanks."""
         return self.run(command, timeout, check=True).out.strip()
