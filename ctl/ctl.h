@@ -132,6 +132,8 @@ struct json_t *status_json(const struct desired *d, const struct look *l,
 			   const struct published *p);
 /* The verdict line of the machine and of each guest, and why each setting is not converged. */
 void print_verdict(const struct desired *d, const struct report *r, const struct published *p);
+/* What latencyd still goes by, after the document on disk was found wrong; else nothing. */
+void status_in_force(const struct ctl *c);
 bool verdict_settled(enum verdict v); /* nothing is to be done about it */
 /* watch.c: status until Ctrl-C */
 int watch_status(const struct ctl *c, struct error *e);

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "ctl/ctl.h"
+#include "ctl/published.h"
 #include "daemon/guest_target.h"
 
 static void cell_number(struct table *t, size_t column, const json_t *object, const char *key)
@@ -84,6 +85,14 @@ static void mention_interrupted(const struct ctl *c)
 			id, id);
 }
 
+static int overlay(const struct sysroot *root, const struct desired *d, struct report *r)
+{
+	_cleanup_published_ struct published p = { 0 };
+
+	published_load(root, d, &p);
+	return published_overlay(&p, r);
+}
+
 static int measure_on(const struct ctl *c, struct desired *d, const struct look *l, const char *on,
 		      struct run *ret, struct error *e)
 {
@@ -96,6 +105,7 @@ static int measure_on(const struct ctl *c, struct desired *d, const struct look 
 		.resume = c->resume,
 		.target = &target,
 		.observe = look_observe,
+		.overlay = overlay,
 	};
 	int r = 0;
 

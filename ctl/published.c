@@ -35,14 +35,14 @@ static bool daemon_runs(void)
 	return client_open(&bus, &e) < 0 || client_daemon_there(bus) != 0;
 }
 
-void published_load(const struct ctl *c, const struct desired *d, struct published *ret)
+void published_load(const struct sysroot *root, const struct desired *d, struct published *ret)
 {
-	json_t *status = look_previous(&c->root);
+	json_t *status = look_previous(root);
 	const char *digest = text_of(status, "document_digest");
 
 	*ret = (struct published){
 		.status = status,
-		.running = status && (!c->root.live || daemon_runs()),
+		.running = status && (!root->live || daemon_runs()),
 		.same_document = !digest || streq(digest, d->digest),
 	};
 }

@@ -15,7 +15,7 @@ struct published {
 void published_done(struct published *p);
 #define _cleanup_published_ _cleanup_(published_done)
 
-void published_load(const struct ctl *c, const struct desired *d, struct published *ret);
+void published_load(const struct sysroot *root, const struct desired *d, struct published *ret);
 /* What one look cannot tell: a setting that is fought over is contested even while it is right.
  * Before report_carry(). -ENOMEM. */
 int published_overlay(const struct published *p, struct report *r);

@@ -72,7 +72,7 @@ int ctl_look_published(const struct ctl *c, struct desired *d, struct look *ret,
 	r = look_take(&c->root, d, &l, e);
 	if (r < 0)
 		return r;
-	published_load(c, d, &p);
+	published_load(&c->root, d, &p);
 	r = published_overlay(&p, &l.report);
 	if (r >= 0 && p.status)
 		r = report_carry(&l.report, p.status, iso_time(time(NULL), now));

@@ -303,8 +303,11 @@ int command_status(struct ctl *c, struct error *e)
 	if (c->watch)
 		return watch_status(c, e);
 	r = ctl_document(c, false, &d, e);
-	if (r >= 0)
-		r = ctl_look_published(c, &d, &l, &p, e);
+	if (r < 0) {
+		status_in_force(c);
+		return r;
+	}
+	r = ctl_look_published(c, &d, &l, &p, e);
 	if (r >= 0)
 		r = print_look(c, &d, &l, &p, e);
 	return r < 0 ? r : machine_verdict_exit_code(report_worst(&l.report));

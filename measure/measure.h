@@ -6,6 +6,7 @@
 #include "probes/observe.h"
 #include "state/desired.h"
 
+struct report;
 struct json_t;
 
 enum run_verdict { RUN_PASS, RUN_FAIL, RUN_WARN, RUN_INCONCLUSIVE, RUN_ERROR, _RUN_VERDICT_MAX };
@@ -33,6 +34,9 @@ struct measure_options {
 	const char *resume;    /* an interrupted run's ID, or "latest"; or NULL */
 	struct target *target; /* what is measured */
 	int (*observe)(const struct sysroot *root, const struct desired *d, struct observed *ret);
+	/* What no look at the kernel shows, put into the report before the run and after it: a
+	 * setting that is fought over is right now and then. NULL: nothing. */
+	int (*overlay)(const struct sysroot *root, const struct desired *d, struct report *r);
 };
 
 /*

@@ -127,6 +127,8 @@ int look_state_take(const struct look_request *rq, struct look_state *ret)
 
 	if (r == 0)
 		r = rq->hooks->judge(rq->d, &o, &report);
+	if (r == 0 && rq->test && rq->options->overlay)
+		r = rq->options->overlay(rq->root, rq->d, &report);
 	if (r == 0 && rq->test)
 		r = fingerprint_make(rq->root, rq->d, &o, rq->test, &l.fingerprint);
 	if (r < 0)

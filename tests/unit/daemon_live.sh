@@ -84,9 +84,26 @@ echo 1 >"$root/proc/sys/kernel/timer_migration"
 check "a drift is found by Refresh" manager Refresh
 check "and published with the next generation" \
 	grep -q '"verdict":"drifted","generation":3' "$root/run/latencyd/status.json"
+echo 'nonsense: 1' >>"$root/etc/latencyd/latencyd.yaml"
+kill_daemon HUP
+check "a document that turned invalid is published as such" \
+	soon grep -q '"document_state":"invalid: ' "$root/run/latencyd/status.json"
+status_by_the_old_one() {
+	DBUS_SYSTEM_BUS_ADDRESS=unix:path=/bus inside /latencyctl status "$@" 2>&1
+}
+check "status shows what latencyd goes by" \
+	says 'timer_migration: drifted since' status_by_the_old_one
+check "and where the document is wrong" says 'latencyd.yaml:6:1: ' status_by_the_old_one
+check "--json shows it too" says '"document_state": "invalid: ' status_by_the_old_one --json
+check "it never exits 0" [ "$(status_by_the_old_one >/dev/null; echo $?)" = 1 ]
+sed -i '$d' "$root/etc/latencyd/latencyd.yaml"
 stop_daemon
 check "a stop is clean" [ $? -eq 0 ]
 check "and changes nothing" [ "$(machine /proc/sys/kernel/timer_migration)" = 1 ]
+echo 'nonsense: 1' >>"$root/etc/latencyd/latencyd.yaml"
+gone=$(status_by_the_old_one)
+check "what a latencyd that is gone published is not shown" [ "${gone#*drifted}" = "$gone" ]
+sed -i '$d' "$root/etc/latencyd/latencyd.yaml"
 check "latencyctl goes on from what was published" \
 	says '"generation": 3' inside /latencyctl status --json
 

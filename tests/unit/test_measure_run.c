@@ -82,6 +82,43 @@ static void unverified_machine_is_refused_and_nothing_is_written(void **state)
 	assert_null(b->run.id);
 }
 
+/* From the bench's look of this number on a setting is contested, though it is right. */
+static int contested_from;
+
+static int contest(const struct sysroot *root, const struct desired *d, struct report *r)
+{
+	(void)root;
+	(void)d;
+	if (bench_machine.looks < contested_from)
+		return 0;
+	r->settings[0].verdict = VERDICT_CONTESTED;
+	r->settings[0].reason = "sh keeps changing it";
+	r->verdict = MACHINE_DEGRADED;
+	return 0;
+}
+
+static void what_is_right_and_contested_is_not_measured(void **state)
+{
+	struct bench *b = *state;
+
+	bench_install_tool(b, "touch ran; result 2 3 5000 23 1");
+	b->options.overlay = contest;
+	contested_from = 1;
+	assert_int_equal(bench_go(b, 1), -EPERM);
+	assert_non_null(strstr(b->error.what, "irq_affinity is contested (sh keeps changing it)"));
+}
+
+static void what_is_contested_after_the_run_makes_it_inconclusive(void **state)
+{
+	struct bench *b = *state;
+
+	bench_install_tool(b, "result 2 3 5000 23 1");
+	b->options.overlay = contest;
+	contested_from = 2;
+	assert_int_equal(bench_go(b, 1), 0);
+	bench_assert_run(b, RUN_INCONCLUSIVE, REASON_DRIFT);
+}
+
 static void captured_tree_and_empty_isolation_are_refused(void **state)
 {
 	struct bench *b = *state;
@@ -215,6 +252,8 @@ int main(void)
 		TEST(complete_run_is_judged_and_kept),
 		TEST(result_has_everything_the_contract_names),
 		TEST(unverified_machine_is_refused_and_nothing_is_written),
+		TEST(what_is_right_and_contested_is_not_measured),
+		TEST(what_is_contested_after_the_run_makes_it_inconclusive),
 		TEST(captured_tree_and_empty_isolation_are_refused),
 		TEST(drift_while_it_runs_ends_it_with_setting_and_time),
 		TEST(drift_after_the_run_makes_it_inconclusive),
