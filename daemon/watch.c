@@ -38,6 +38,33 @@ void watch_reason(struct watch *w, const char *fmt, ...)
 		w->ops.changed(w->ops.userdata);
 }
 
+void watch_reason_gone(struct watch *w, const char *fmt, ...)
+{
+	_cleanup_free_ char *begin = NULL;
+	char *rest = w->reasons, *line;
+	bool gone = false;
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vasprintf(&begin, fmt, ap);
+	va_end(ap);
+	for (line = r < 0 ? NULL : rest; line && *line; line = rest) {
+		rest = strchr(line, '\n') + 1;
+		if (!after_prefix(line, begin))
+			continue;
+		memmove(line, rest, strlen(rest) + 1);
+		rest = line;
+		gone = true;
+	}
+	if (!gone)
+		return;
+	if (!*w->reasons)
+		free(take_ptr(w->reasons));
+	if (w->ops.changed && w->event)
+		w->ops.changed(w->ops.userdata);
+}
+
 /* ---- telling ---- */
 
 /* This process is told apart before; here are its tasks (daemon/task.c), those of an earlier

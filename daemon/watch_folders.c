@@ -52,10 +52,11 @@ static unsigned long long handle_of(int fd)
 									     : hash_handle(&u.h);
 }
 
+#define UNSEEN "writes to files in %s are not seen: "
+
 static void refused(struct watch *w, const struct watched_folder *f)
 {
-	watch_reason(w, "writes to files in %s are not seen: its mark is refused (%s)", f->path,
-		     strerror(errno));
+	watch_reason(w, UNSEEN "its mark is refused (%s)", f->path, strerror(errno));
 }
 
 /* Marks what is there and not marked yet. */
@@ -73,6 +74,7 @@ static void mark_folders(struct watch *w)
 			continue;
 		}
 		f->handle = handle;
+		watch_reason_gone(w, UNSEEN, f->path);
 		if (w->folders_source)
 			watch_stir(w, "folder %s came", f->path);
 	}

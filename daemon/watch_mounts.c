@@ -96,7 +96,7 @@ static void free_mount(struct watched_mount *m)
 }
 
 /* Takes the strings over. */
-static int add_mount(struct watch *w, int id, long magic, char *target, char *known)
+static int add_mount(struct watch *w, int id, long magic, char *target, char *known, bool refused)
 {
 	struct watched_mount *grown = NULL;
 
@@ -114,17 +114,31 @@ static int add_mount(struct watch *w, int id, long magic, char *target, char *kn
 		.target = target,
 		.known = known,
 		.seen = true,
+		.refused = refused,
 	};
 	return 0;
 }
 
-static void mark(struct watch *w, const char *target)
+#define UNSEEN "writes below %s are not seen: "
+
+/* False: it is refused. */
+static bool mark(struct watch *w, const char *target)
 {
 	int r = watch_files_mark(w, target);
 
-	if (r < 0 && r != -ENOENT)
-		watch_reason(w, "writes below %s are not seen: its mark is refused (%s)", target,
-			     strerror(-r));
+	if (r >= 0 || r == -ENOENT)
+		return true;
+	watch_reason(w, UNSEEN "its mark is refused (%s)", target, strerror(-r));
+	return false;
+}
+
+/* Another mount, or another try: what was refused may be granted now. */
+static void mark_again(struct watch *w, struct watched_mount *m)
+{
+	if (!m->refused || !mark(w, m->target))
+		return;
+	m->refused = false;
+	watch_reason_gone(w, UNSEEN, m->target);
 }
 
 static struct watched_mount *find_mount(struct watch *w, int id, const char *target)
@@ -170,13 +184,14 @@ static int take_line(struct watch *w, char *line)
 		m = find_mount(w, atoi(field[0]), field[4]);
 		if (m) {
 			m->seen = true;
+			mark_again(w, m);
 			return 0;
 		}
 		if (asprintf(&known, "%s%s", kinds[i].known, streq(field[3], "/") ? "" : field[3]) <
 		    0)
 			known = NULL;
-		mark(w, field[4]);
-		return add_mount(w, atoi(field[0]), kinds[i].magic, strdup(field[4]), known);
+		return add_mount(w, atoi(field[0]), kinds[i].magic, strdup(field[4]), known,
+				 !mark(w, field[4]));
 	}
 	return 0;
 }
@@ -186,10 +201,13 @@ static void drop_unseen(struct watch *w)
 	size_t n = 0;
 
 	for (size_t i = 0; i < w->n_mounts; i++)
-		if (w->mounts[i].seen)
+		if (w->mounts[i].seen) {
 			w->mounts[n++] = w->mounts[i];
-		else
+		} else {
+			if (w->mounts[i].refused)
+				watch_reason_gone(w, UNSEEN, w->mounts[i].target);
 			free_mount(&w->mounts[i]);
+		}
 	w->n_mounts = n;
 }
 
@@ -210,6 +228,8 @@ static int read_mounts(struct watch *w)
 	return r;
 }
 
+#define UNFOLLOWED "mounts cannot be followed: " MOUNTINFO " cannot be read"
+
 static int on_mounts(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
 	struct watch *w = userdata;
@@ -218,7 +238,9 @@ static int on_mounts(sd_event_source *s, int fd, uint32_t revents, void *userdat
 	(void)fd;
 	(void)revents;
 	if (read_mounts(w) < 0)
-		watch_reason(w, "mounts cannot be followed: " MOUNTINFO " cannot be read");
+		watch_reason(w, UNFOLLOWED);
+	else
+		watch_reason_gone(w, UNFOLLOWED);
 	return 0;
 }
 
@@ -239,8 +261,7 @@ static int open_tree(struct watch *w)
 
 		if (asprintf(&target, "%s%s", root, known[i]) < 0)
 			return -ENOMEM;
-		mark(w, target);
-		r = add_mount(w, 0, 0, target, strdup(known[i]));
+		r = add_mount(w, 0, 0, target, strdup(known[i]), !mark(w, target));
 	}
 	return r;
 }
@@ -254,8 +275,7 @@ int watch_mounts_open(struct watch *w)
 	w->mountinfo = sysroot_openat(&w->live, MOUNTINFO, O_RDONLY);
 	r = w->mountinfo < 0 ? w->mountinfo : read_mounts(w);
 	if (r < 0) {
-		watch_reason(w, "mounts cannot be followed: " MOUNTINFO " cannot be read (%s)",
-			     strerror(-r));
+		watch_reason(w, UNFOLLOWED " (%s)", strerror(-r));
 		return r == -ENOMEM ? r : 0;
 	}
 	return sd_event_add_io(w->event, &w->mounts_source, w->mountinfo, EPOLLPRI, on_mounts, w);

@@ -14,6 +14,7 @@ struct watched_mount {
 	long magic; /* of its kind of filesystem; 0: any (a tree) */
 	char *target, *known;
 	bool seen; /* in the reading of the mounts under way */
+	bool refused;
 };
 
 struct watched_folder {
@@ -55,6 +56,8 @@ struct watch {
 
 /* Says once that something is not watched. */
 void watch_reason(struct watch *w, const char *fmt, ...) printf_like(2, 3);
+/* What begins so holds no longer. */
+void watch_reason_gone(struct watch *w, const char *fmt, ...) printf_like(2, 3);
 /* Names the process (its pidfd or -1) and tells of the write, unless it is our own. */
 void watch_deliver(struct watch *w, const char *path, int pid, int pidfd, bool changed);
 /*

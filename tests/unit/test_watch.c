@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 
+#include "daemon/watch_parts.h"
 #include "state/base.h"
 #include "tests/unit/watch_fixture.h"
 
@@ -322,6 +323,23 @@ static void test_an_overflow_asks_for_a_look_at_everything(void **state)
 	assert_non_null(watching_await(w, KNOB));
 }
 
+static void test_a_reason_that_is_gone_is_said_no_longer(void **state)
+{
+	struct watching *w = open_tree(state);
+
+	watch_reason(w->watch, "writes below %s are not seen: %s", "/a", "refused");
+	watch_reason(w->watch, "writes below %s are not seen: %s", "/b", "refused");
+	watch_reason(w->watch, "writes below %s are not seen: %s", "/b", "refused");
+	assert_int_equal(w->n_changed, 2);
+	watch_reason_gone(w->watch, "writes below %s are not seen: ", "/c");
+	assert_int_equal(w->n_changed, 2);
+	watch_reason_gone(w->watch, "writes below %s are not seen: ", "/a");
+	assert_string_equal(watch_trouble(w->watch), "writes below /b are not seen: refused");
+	watch_reason_gone(w->watch, "writes below %s are not seen: ", "/b");
+	assert_null(watch_trouble(w->watch));
+	assert_int_equal(w->n_changed, 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -337,6 +355,7 @@ int main(void)
 		cmocka_unit_test(test_a_folder_that_comes_later_is_watched),
 		cmocka_unit_test(test_a_storm_loses_no_last_value),
 		cmocka_unit_test(test_an_overflow_asks_for_a_look_at_everything),
+		cmocka_unit_test(test_a_reason_that_is_gone_is_said_no_longer),
 	};
 
 	return cmocka_run_group_tests(tests, watching_setup, watching_teardown);
