@@ -5,13 +5,12 @@
  * report and says what is new since the last. Pure; time is an argument. Its size is bounded by the
  * document, never by the number of drifts.
  *
- * Fights: a setting that left its wanted state CONTEST_DRIFTS times within CONTEST_WINDOW_US, each
- * time by the same program (writer_same()), is contested: alerted once, naming it; mended again
- * only at growing intervals (RETRY_FIRST_US doubled up to RETRY_MAX_US); and no longer contested
- * when it stayed right for CONTEST_QUIET_US. While contested its verdict stays so, right or not. A
- * fight so fast that no look ever sees the setting right counts too: a write that is newer than our
- * mending. Programs that take turns are as much of a fight as one: CROWD_DRIFTS within the window,
- * whoever did them, and it is contested with the last of those that have a name.
+ * Fights: a setting that one program (writer_same()) took out of its wanted state CONTEST_DRIFTS
+ * times within CONTEST_WINDOW_US, of the last DRIFTS_KEPT times that anybody did, is contested:
+ * alerted once, naming it; mended again only at growing intervals (RETRY_FIRST_US doubled up to
+ * RETRY_MAX_US); and no longer contested when it stayed right for CONTEST_QUIET_US. While contested
+ * its verdict stays so, right or not. A fight so fast that no look ever sees the setting right
+ * counts too: a write that is newer than our mending.
  *
  * Failing repairs back off the same way, and so does what is undone CONTEST_DRIFTS times in a row,
  * each time soon, by nobody who could be named.
@@ -25,7 +24,7 @@
 #include "state/verdict.h"
 
 #define CONTEST_DRIFTS	  4
-#define CROWD_DRIFTS	  8
+#define DRIFTS_KEPT	  (4 * CONTEST_DRIFTS) /* so many programs may take turns */
 #define CONTEST_WINDOW_US (60 * 1000000ULL)
 #define CONTEST_QUIET_US  (120 * 1000000ULL)
 #define RETRY_FIRST_US	  (10 * 1000000ULL)
@@ -64,11 +63,11 @@ struct reconcile_entry {
 	size_t n_counts;
 	/* Of the last drift; while contested, of the program that it is contested with. */
 	struct writer last_writer;
-	bool caused;			  /* last_writer is somebody */
-	uint64_t drifts_us[CROWD_DRIFTS]; /* when it last drifted, not by us: a ring */
+	bool caused; /* last_writer is somebody */
+	struct past_drift {
+		uint64_t at_us, program; /* writer_program() */
+	} drifts[DRIFTS_KEPT];		 /* by somebody with a name, a ring */
 	unsigned n_drifts;
-	/* The last of them were in a row by last_writer; not counted beyond CONTEST_DRIFTS. */
-	unsigned n_in_a_row;
 	unsigned n_unnamed; /* drifts in a row, each soon, by nobody who could be named */
 	bool contested;
 	uint64_t right_since_us; /* 0: it is not right now */

@@ -95,27 +95,20 @@ void entry_mended(struct reconcile_entry *e, uint64_t now_us)
 	back_off(e, now_us);
 }
 
-static void note_drift(struct reconcile_entry *e, uint64_t now_us)
+static void note_drift(struct reconcile_entry *e, uint64_t program, uint64_t now_us)
 {
-	e->drifts_us[e->n_drifts++ % CROWD_DRIFTS] = now_us;
+	e->drifts[e->n_drifts++ % DRIFTS_KEPT] =
+		(struct past_drift){ .at_us = now_us, .program = program };
 }
 
-/* Were the last @n drifts within the window? */
-static bool within_window(const struct reconcile_entry *e, unsigned n, uint64_t now_us)
+static bool fights(const struct reconcile_entry *e, uint64_t program, uint64_t now_us)
 {
-	return e->n_drifts >= n &&
-	       now_us - e->drifts_us[(e->n_drifts - n) % CROWD_DRIFTS] <= CONTEST_WINDOW_US;
-}
+	unsigned kept = e->n_drifts < DRIFTS_KEPT ? e->n_drifts : DRIFTS_KEPT, n = 0;
 
-static bool fights_alone(const struct reconcile_entry *e)
-{
-	return e->n_in_a_row >= CONTEST_DRIFTS;
-}
-
-static bool fights(const struct reconcile_entry *e, uint64_t now_us)
-{
-	return (fights_alone(e) && within_window(e, CONTEST_DRIFTS, now_us)) ||
-	       within_window(e, CROWD_DRIFTS, now_us);
+	for (unsigned i = 0; i < kept; i++)
+		n += e->drifts[i].program == program &&
+		     now_us - e->drifts[i].at_us <= CONTEST_WINDOW_US;
+	return n >= CONTEST_DRIFTS;
 }
 
 /* Nobody else can be told to stop: at least it does not keep us busy. */
@@ -155,23 +148,18 @@ static int drift(struct change *c, const struct touch *touch, uint64_t now_us)
 	e->mended_us = 0;
 	if (r < 0 || e->contested)
 		return r;
-	if (!who || !e->caused || !writer_same(who, &e->last_writer))
-		e->n_in_a_row = 0;
 	r = set_writer(c, who);
 	if (r < 0)
 		return r;
 	e->n_retries = 0;
 	e->retry_us = 0;
-	if (!touch || !touch->writer.own)
-		note_drift(e, now_us);
 	if (!who || who->gone) {
 		tire(e, soon, now_us);
 		return 0;
 	}
 	e->n_unnamed = 0;
-	if (!fights_alone(e))
-		e->n_in_a_row++;
-	e->contested = fights(e, now_us);
+	note_drift(e, writer_program(who), now_us);
+	e->contested = fights(e, writer_program(who), now_us);
 	if (e->contested)
 		back_off(e, now_us);
 	return 0;
@@ -186,7 +174,7 @@ static void take_right(struct reconcile_entry *e, uint64_t now_us)
 	e->mended_us = 0;
 	if (e->contested && now_us - e->right_since_us >= CONTEST_QUIET_US) {
 		e->contested = false;
-		e->n_drifts = e->n_in_a_row = e->n_unnamed = 0;
+		e->n_drifts = e->n_unnamed = 0;
 	}
 	if (!e->contested) {
 		e->n_retries = 0;
@@ -283,20 +271,16 @@ static int explain_contest(struct change *c, const struct reconcile_step *s, str
 {
 	const struct reconcile_entry *e = &c->entry;
 	bool mended = s->d->drift.repair[setting_index(e->setting)] != REPAIR_NONE;
-	bool alone = fights_alone(e);
 	const char *who = writer_text(&report->arena, &e->last_writer);
 
 	if (!who)
 		return -ENOMEM;
-	/* "Seem": one of them may be a process of the last that exited before it was named. */
 	c->reason = arena_printf(&report->arena,
-				 "%s%s%s: %sit counts as contested until it stays right for %u s; "
-				 "stop %s, or tell %s the same",
-				 alone ? "" : "several programs seem to keep changing it, at last ",
-				 who, alone ? " keeps changing it" : "",
-				 mended ? "it is mended only at growing intervals, and " : "",
-				 (unsigned)(CONTEST_QUIET_US / 1000000),
-				 alone ? "that program" : "them", alone ? "it" : "them");
+				 "%s keeps changing it: %sit counts as contested until it stays "
+				 "right for %u s; stop "
+				 "that program, or tell it the same",
+				 who, mended ? "it is mended only at growing intervals, and " : "",
+				 (unsigned)(CONTEST_QUIET_US / 1000000));
 	return c->reason ? 0 : -ENOMEM;
 }
 

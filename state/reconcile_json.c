@@ -35,7 +35,7 @@ static json_t *counts_to_json(const struct reconcile_entry *e)
 
 static unsigned ring_size(const struct reconcile_entry *e)
 {
-	return e->n_drifts < CROWD_DRIFTS ? e->n_drifts : CROWD_DRIFTS;
+	return e->n_drifts < DRIFTS_KEPT ? e->n_drifts : DRIFTS_KEPT;
 }
 
 /* Oldest first. */
@@ -43,23 +43,26 @@ static json_t *drifts_to_json(const struct reconcile_entry *e)
 {
 	json_t *list = json_array();
 
-	for (unsigned i = e->n_drifts - ring_size(e); i != e->n_drifts; i++)
-		list = appended(list, json_integer((json_int_t)e->drifts_us[i % CROWD_DRIFTS]));
+	for (unsigned i = e->n_drifts - ring_size(e); i != e->n_drifts; i++) {
+		const struct past_drift *d = &e->drifts[i % DRIFTS_KEPT];
+
+		list = appended(list, json_pack("{s:I, s:I}", "at_us", (json_int_t)d->at_us,
+						"program", (json_int_t)d->program));
+	}
 	return list;
 }
 
 static json_t *entry_to_json(const struct reconcile_entry *e)
 {
-	return json_pack(
-		"{s:o, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:i, s:i, s:b, s:I, s:I, s:i, s:I}",
-		"guest", json_any_text(e->guest), "setting", e->setting->name, "said",
-		verdict_name(e->said), "seen", verdict_name(e->seen), "right", e->right, "counts",
-		counts_to_json(e), "changed_by",
-		e->caused ? writer_to_json(&e->last_writer) : json_null(), "drifts_us",
-		drifts_to_json(e), "in_a_row", (int)e->n_in_a_row, "unnamed", (int)e->n_unnamed,
-		"contested", e->contested, "right_since_us", (json_int_t)e->right_since_us,
-		"mended_us", (json_int_t)e->mended_us, "retries", (int)e->n_retries, "retry_us",
-		(json_int_t)e->retry_us);
+	return json_pack("{s:o, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:i, s:b, s:I, s:I, s:i, s:I}",
+			 "guest", json_any_text(e->guest), "setting", e->setting->name, "said",
+			 verdict_name(e->said), "seen", verdict_name(e->seen), "right", e->right,
+			 "counts", counts_to_json(e), "changed_by",
+			 e->caused ? writer_to_json(&e->last_writer) : json_null(), "drifts",
+			 drifts_to_json(e), "unnamed", (int)e->n_unnamed, "contested", e->contested,
+			 "right_since_us", (json_int_t)e->right_since_us, "mended_us",
+			 (json_int_t)e->mended_us, "retries", (int)e->n_retries, "retry_us",
+			 (json_int_t)e->retry_us);
 }
 
 json_t *reconcile_to_json(const struct reconcile *r)
@@ -122,23 +125,23 @@ static int writer_of_drift(const json_t *writer, struct reconcile_entry *e)
 /* What holds within one boot only: times, and the processes that were. */
 static int fight_from_json(const json_t *object, struct reconcile_entry *e)
 {
-	const json_t *time;
+	const json_t *drift;
 	size_t i;
 	int r;
 
 	r = writer_of_drift(json_object_get(object, "changed_by"), e);
 	if (r < 0)
 		return r;
-	json_array_foreach(json_object_get(object, "drifts_us"), i, time)
+	json_array_foreach(json_object_get(object, "drifts"), i, drift)
 	{
-		json_int_t t = json_integer_value(time);
+		json_t *program = json_object_get(drift, "program");
 
-		if (e->n_drifts < CROWD_DRIFTS)
-			e->drifts_us[e->n_drifts++] = t < 0 ? 0 : (uint64_t)t;
+		if (e->n_drifts < DRIFTS_KEPT)
+			e->drifts[e->n_drifts++] = (struct past_drift){
+				.at_us = number(drift, "at_us"),
+				.program = (uint64_t)json_integer_value(program),
+			};
 	}
-	e->n_in_a_row = small_number(object, "in_a_row");
-	if (e->n_in_a_row > CONTEST_DRIFTS)
-		e->n_in_a_row = CONTEST_DRIFTS;
 	e->n_unnamed = small_number(object, "unnamed");
 	e->contested = e->caused && json_is_true(json_object_get(object, "contested"));
 	e->right_since_us = number(object, "right_since_us");

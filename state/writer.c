@@ -60,6 +60,26 @@ bool writer_same(const struct writer *a, const struct writer *b)
 	return a->exe || b->exe ? same_text(a->exe, b->exe) : streq(a->comm, b->comm);
 }
 
+static uint64_t add_to_hash(uint64_t hash, char kind, const char *text)
+{
+	hash = (hash ^ (unsigned char)kind) * 1099511628211ULL;
+	for (; text && *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 1099511628211ULL;
+	return hash;
+}
+
+uint64_t writer_program(const struct writer *w)
+{
+	uint64_t hash = 14695981039346656037ULL; /* FNV-1a */
+
+	if (w->gone || !(w->exe || w->comm))
+		return 0;
+	hash = add_to_hash(hash, 'm', w->container);
+	hash = add_to_hash(hash, 'u', w->unit);
+	hash = w->exe ? add_to_hash(hash, 'e', w->exe) : add_to_hash(hash, 'c', w->comm);
+	return hash ? hash : 1;
+}
+
 char *writer_text(struct arena *a, const struct writer *w)
 {
 	const char *where = w->container ? w->container : w->unit;

@@ -24,6 +24,8 @@ int writer_copy(const struct writer *w, struct writer *ret);
 /* The same program: container, unit and exe agree (comm where no exe is known). Two that could not
  * be named are never the same. */
 bool writer_same(const struct writer *a, const struct writer *b);
+/* A number for the program: the same for the same, 0: it could not be named. */
+uint64_t writer_program(const struct writer *w);
 /* "irqbalance (pid 812, irqbalance.service)", "pid 4711, which exited before it could be named". */
 char *writer_text(struct arena *a, const struct writer *w);
 

@@ -4,9 +4,8 @@
  * documents that drop settings, and restarts through JSON at any moment. After each step:
  *
  *  1. alerts: exactly one for each change of what is said, beginning where the last one ended;
- *  2. fights: contested only after CONTEST_DRIFTS writes by one program within the window, or
- *     CROWD_DRIFTS by anybody; surely after CROWD_DRIFTS that were seen, if a program with a name
- *     did the last; and no longer than until it was found right for CONTEST_QUIET_US;
+ *  2. fights: contested only after CONTEST_DRIFTS writes by one program within the window, and no
+ *     longer than until it was found right for CONTEST_QUIET_US;
  *  3. repairs: only what is off and may be mended, never before its time, and what is not mended
  *     now is looked at again in time;
  *  4. memory: what is allocated does not grow with the number of drifts.
@@ -31,7 +30,7 @@
 
 #define SECOND	   1000000ULL
 #define N_PROGRAMS 12 /* more units than are counted apart */
-#define LOG	   (4 * CROWD_DRIFTS)
+#define LOG	   (16 * CONTEST_DRIFTS)
 
 enum property { ALERTS, FIGHTS, REPAIRS, MEMORY, _N_PROPERTIES };
 
@@ -50,11 +49,8 @@ struct truth {
 		uint64_t at_us;
 	} wrongs[LOG]; /* who made it wrong, a ring */
 	unsigned n_wrongs;
-	bool found_right;		       /* by the last look that could tell */
-	uint64_t found_wrong_us[CROWD_DRIFTS]; /* looks that found it turned away, a ring */
-	unsigned n_found_wrong;		       /* since it was contested */
-	uint64_t not_right_us;		       /* the last look that did not find it right */
-	uint64_t first_right_us;	       /* the first look after that; 0: none yet */
+	uint64_t not_right_us;	 /* the last look that did not find it right */
+	uint64_t first_right_us; /* the first look after that; 0: none yet */
 	uint64_t mended_us, contested_us;
 };
 
@@ -112,59 +108,18 @@ static bool is_mendable(enum verdict v)
 
 /* ---- the properties ---- */
 
-/* The most wrong writes of one program that has a name within the window before now; *ret_all: of
- * everybody. */
-static unsigned most_of_one(const struct world *w, const struct truth *t, unsigned *ret_all)
+/* The most wrong writes of one program within the window before now. */
+static unsigned most_of_one(const struct world *w, const struct truth *t)
 {
-	unsigned most = 0, all = 0, counts[N_PROGRAMS] = { 0 };
+	unsigned most = 0, counts[N_PROGRAMS] = { 0 };
 
 	for (unsigned i = t->n_wrongs > LOG ? t->n_wrongs - LOG : 0; i < t->n_wrongs; i++) {
-		unsigned program = t->wrongs[i % LOG].program;
-
 		if (w->now_us - t->wrongs[i % LOG].at_us > CONTEST_WINDOW_US)
 			continue;
-		all++;
-		if (program < N_PROGRAMS && ++counts[program] > most)
-			most = counts[program];
+		if (++counts[t->wrongs[i % LOG].program] > most)
+			most = counts[t->wrongs[i % LOG].program];
 	}
-	*ret_all = all;
 	return most;
-}
-
-/* Turned away so often, whoever did it, that it must be contested now. */
-static bool must_be_contested(const struct world *w, struct truth *t)
-{
-	unsigned n, last = t->n_wrongs ? t->wrongs[(t->n_wrongs - 1) % LOG].program : N_PROGRAMS;
-
-	if (is_right(t->judged) || t->judged == VERDICT_UNKNOWN || !t->found_right)
-		return false;
-	n = t->n_found_wrong++;
-	t->found_wrong_us[n % CROWD_DRIFTS] = w->now_us;
-	return n + 1 >= CROWD_DRIFTS && last < N_PROGRAMS &&
-	       w->now_us - t->found_wrong_us[(n + 1) % CROWD_DRIFTS] <= CONTEST_WINDOW_US;
-}
-
-static void check_bound(struct world *w, size_t i, enum verdict now)
-{
-	struct truth *t = &w->truth[i];
-
-	if (t->contested_us)
-		t->n_found_wrong = 0;
-	else if (must_be_contested(w, t) && now != VERDICT_CONTESTED)
-		violated(w, FIGHTS, "%s drifts at full rate for ever", settings[i]->name);
-	if (t->judged != VERDICT_UNKNOWN)
-		t->found_right = is_right(t->judged);
-}
-
-/* Is it a fight by what was done? */
-static void check_begin(struct world *w, size_t i)
-{
-	const struct truth *t = &w->truth[i];
-	unsigned all, most = most_of_one(w, t, &all);
-
-	if (most < CONTEST_DRIFTS && all < CROWD_DRIFTS)
-		violated(w, FIGHTS, "%s is contested after %u drifts by one program, %u by all",
-			 settings[i]->name, most, all);
 }
 
 static void check_contested(struct world *w, size_t i, enum verdict now)
@@ -172,7 +127,6 @@ static void check_contested(struct world *w, size_t i, enum verdict now)
 	struct truth *t = &w->truth[i];
 	bool was = t->contested_us;
 
-	check_bound(w, i, now);
 	if (is_right(t->judged)) {
 		t->first_right_us = t->first_right_us ? t->first_right_us : w->now_us;
 	} else {
@@ -182,7 +136,9 @@ static void check_contested(struct world *w, size_t i, enum verdict now)
 	if (now == VERDICT_CONTESTED && !was) {
 		w->n_contested++;
 		t->contested_us = w->now_us;
-		check_begin(w, i);
+		if (most_of_one(w, t) < CONTEST_DRIFTS)
+			violated(w, FIGHTS, "%s is contested after %u drifts by one program",
+				 settings[i]->name, most_of_one(w, t));
 	}
 	if (now != VERDICT_CONTESTED && was) {
 		t->contested_us = 0;
@@ -248,8 +204,6 @@ static void check_step(struct world *w, const struct report *r, const struct rec
 		if (!w->d.values[i]) {
 			w->truth[i].said = VERDICT_UNMANAGED;
 			w->truth[i].contested_us = 0;
-			w->truth[i].found_right = false;
-			w->truth[i].n_found_wrong = 0;
 			continue;
 		}
 		if (!(s->looked >> i & 1))
@@ -329,6 +283,8 @@ static void turn_away(struct world *w, size_t i)
 		w->n_drifts++;
 	t->judged = chance(w, 50) ? VERDICT_PENDING_REBOOT : VERDICT_DRIFTED;
 	touch(w, i, program);
+	if (program >= N_PROGRAMS)
+		return;
 	t->wrongs[t->n_wrongs % LOG].program = program;
 	t->wrongs[t->n_wrongs++ % LOG].at_us = w->now_us;
 }
@@ -566,7 +522,7 @@ static int end_drifts(void **state)
 	}
 
 property(each_change_of_what_is_said_is_alerted_once, ALERTS)
-	property(contested_is_what_programs_keep_changing, FIGHTS)
+	property(contested_is_what_one_program_keeps_changing, FIGHTS)
 		property(nothing_is_mended_unasked_or_too_soon, REPAIRS)
 			property(memory_does_not_grow_with_the_drifts, MEMORY)
 
@@ -574,7 +530,7 @@ property(each_change_of_what_is_said_is_alerted_once, ALERTS)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_change_of_what_is_said_is_alerted_once),
-		cmocka_unit_test(contested_is_what_programs_keep_changing),
+		cmocka_unit_test(contested_is_what_one_program_keeps_changing),
 		cmocka_unit_test(nothing_is_mended_unasked_or_too_soon),
 		cmocka_unit_test(memory_does_not_grow_with_the_drifts),
 	};

@@ -196,18 +196,6 @@ static const struct reconcile_entry *entry(struct fixture *f, const struct setti
 	return e;
 }
 
-#define expect_silence(f) assert_int_equal((f)->step.n_alerts, 0)
-
-static const struct alert *expect_alert(struct fixture *f, const struct setting *s,
-					enum verdict was, enum verdict now)
-{
-	assert_int_equal(f->step.n_alerts, 1);
-	assert_string_equal(f->step.alerts[0].setting, s->name);
-	assert_string_equal(verdict_name(f->step.alerts[0].was), verdict_name(was));
-	assert_string_equal(verdict_name(f->step.alerts[0].now), verdict_name(now));
-	return f->step.alerts;
-}
-
 static json_t *to_json(struct fixture *f)
 {
 	json_t *json = reconcile_to_json(&f->memory);
@@ -229,6 +217,18 @@ static void restart(struct fixture *f, bool same_boot)
 		assert_true(json_equal(json, again));
 	json_decref(again);
 	json_decref(json);
+}
+
+#define expect_silence(f) assert_int_equal((f)->step.n_alerts, 0)
+
+static const struct alert *expect_alert(struct fixture *f, const struct setting *s,
+					enum verdict was, enum verdict now)
+{
+	assert_int_equal(f->step.n_alerts, 1);
+	assert_string_equal(f->step.alerts[0].setting, s->name);
+	assert_string_equal(verdict_name(f->step.alerts[0].was), verdict_name(was));
+	assert_string_equal(verdict_name(f->step.alerts[0].now), verdict_name(now));
+	return f->step.alerts;
 }
 
 /* ---- alerts ---- */
@@ -497,78 +497,42 @@ static void the_fourth_drift_by_one_program_is_a_fight(void **state)
 	assert_int_equal(entry(f, A)->counts[0].n, CONTEST_DRIFTS + 5);
 }
 
-static void different_programs_now_and_then_are_no_fight(void **state)
+static void different_programs_are_no_fight(void **state)
 {
 	struct fixture *f = *state;
+	char exe[32];
 
 	take(f, ALL_SETTINGS);
-	for (int i = 0; i < 4 * CROWD_DRIFTS; i++) {
-		f->now_us += CONTEST_WINDOW_US / (CROWD_DRIFTS - 1);
-		drift_by(f, A, i % 2 ? "/usr/sbin/sysctl" : "/bin/sh");
+	for (int i = 0; i < 4 * DRIFTS_KEPT; i++) {
+		snprintf(exe, sizeof(exe), "/usr/bin/program-%d", i);
+		drift_by(f, A, exe);
 		expect_alert(f, A, VERDICT_CONVERGED, VERDICT_DRIFTED);
 		assert_int_equal(f->step.repair, BIT(A));
 		mend(f, A, true);
 	}
 }
 
-/* The @n drifts of a fight that no program has alone, a second apart, each mended at once. */
-static void take_turns(struct fixture *f, int n)
+static void programs_that_take_turns_fight_too(void **state)
 {
-	for (int i = 0; i < n; i++) {
-		f->now_us += SECOND;
-		drift_by(f, A, i % 2 ? "/usr/sbin/sysctl" : "/bin/sh");
+	static const char *const programs[] = { "/bin/sh", "/usr/sbin/sysctl", "/usr/bin/tuned" };
+	const int turns = 3 * (CONTEST_DRIFTS - 1);
+	struct fixture *f = *state;
+
+	take(f, ALL_SETTINGS);
+	for (int i = 0; i < turns; i++) {
+		drift_by(f, A, programs[i % 3]);
 		expect_alert(f, A, VERDICT_CONVERGED, VERDICT_DRIFTED);
-		assert_int_equal(f->step.repair, BIT(A));
 		mend(f, A, true);
+		if (i == turns / 2)
+			restart(f, true);
 	}
-}
-
-static void programs_that_take_turns_are_a_fight_too(void **state)
-{
-	struct fixture *f = *state;
-
-	take(f, ALL_SETTINGS);
-	take_turns(f, CROWD_DRIFTS - 1);
-	drift_by(f, A, "/usr/sbin/sysctl");
+	drift_by(f, A, programs[0]);
 	expect_alert(f, A, VERDICT_CONVERGED, VERDICT_CONTESTED);
-	assert_string_equal(f->step.alerts[0].writer.exe, "/usr/sbin/sysctl");
-	assert_non_null(strstr(f->step.alerts[0].reason, "several programs"));
-	assert_non_null(strstr(f->step.alerts[0].reason, "/usr/sbin/sysctl"));
+	assert_string_equal(f->step.alerts[0].writer.exe, programs[0]);
 	assert_int_equal(f->step.repair, 0);
-	assert_int_equal(f->step.wake_us, f->now_us + RETRY_FIRST_US);
-	/* from then on in silence, and rarely */
-	f->now_us += RETRY_FIRST_US;
-	turn(f, A, VERDICT_DRIFTED);
-	assert_int_equal(f->step.repair, BIT(A));
-	mend(f, A, true);
-	drift_by(f, A, "/bin/sh");
-	expect_silence(f);
-	assert_int_equal(f->step.repair, 0);
-	assert_non_null(strstr(row(f, A)->reason, "several programs"));
-	assert_string_equal(row(f, A)->changed_by->exe, "/usr/sbin/sysctl");
 }
 
-static void turns_before_a_restart_count_and_end_when_it_stays_quiet(void **state)
-{
-	struct fixture *f = *state;
-
-	take(f, ALL_SETTINGS);
-	take_turns(f, CROWD_DRIFTS - 1);
-	restart(f, true);
-	drift_by(f, A, "/usr/sbin/sysctl");
-	expect_alert(f, A, VERDICT_CONVERGED, VERDICT_CONTESTED);
-	restart(f, true);
-	turn(f, A, VERDICT_CONVERGED);
-	expect_silence(f);
-	assert_non_null(strstr(row(f, A)->reason, "several programs"));
-	f->now_us += CONTEST_QUIET_US;
-	turn(f, A, VERDICT_CONVERGED);
-	expect_alert(f, A, VERDICT_CONTESTED, VERDICT_CONVERGED);
-	take_turns(f, CROWD_DRIFTS - 1); /* and all begins to count anew */
-}
-
-/* A program, and by turns somebody who exits before a name is found. */
-static void a_program_and_somebody_unnamed_by_turns_are_a_fight(void **state)
+static void a_program_fights_also_beside_one_that_has_no_name(void **state)
 {
 	struct fixture *f = *state;
 	int i = 0;
@@ -579,25 +543,9 @@ static void a_program_and_somebody_unnamed_by_turns_are_a_fight(void **state)
 		f->now_us += SECOND;
 		written_by(f, A, "/bin/sh", i % 2, false);
 		turn(f, A, VERDICT_DRIFTED);
-	} while (!entry(f, A)->contested && ++i < 4 * CROWD_DRIFTS);
-	assert_in_range(i, CROWD_DRIFTS - 1, CROWD_DRIFTS);
+	} while (!entry(f, A)->contested && ++i < 4 * DRIFTS_KEPT);
+	assert_int_equal(i, 2 * (CONTEST_DRIFTS - 1));
 	assert_string_equal(f->step.alerts[0].writer.exe, "/bin/sh");
-	assert_int_equal(f->step.repair, 0);
-}
-
-/* An apply by another document, again and again, and then one stranger. */
-static void our_own_changes_make_nobodys_fight(void **state)
-{
-	struct fixture *f = *state;
-
-	take(f, ALL_SETTINGS);
-	for (int i = 0; i < 2 * CROWD_DRIFTS; i++) {
-		written_by(f, A, "/usr/bin/latencyctl", false, true);
-		turn(f, A, VERDICT_DRIFTED);
-		mend(f, A, true);
-	}
-	drift_by(f, A, "/bin/sh");
-	assert_false(entry(f, A)->contested);
 }
 
 static void drifts_far_apart_are_no_fight(void **state)
@@ -1068,8 +1016,8 @@ static void an_entry_of_odd_values_is_bounded(void **state)
 	static const char text[] =
 		"{\"settings\": [{\"setting\": \"watchdogs\", \"said\": \"drifted\", \"seen\": "
 		"\"drifted\", \"right\": 7, \"contested\": true, \"changed_by\": 5, "
-		"\"drifts_us\": [1, -2, \"x\", 4, 5, 6, 7, 8, 9], \"in_a_row\": 77, \"retries\": "
-		"-1, \"unnamed\": 1e9, "
+		"\"drifts\": [1, {\"at_us\": -2}, \"x\", {\"program\": \"p\"}], \"retries\": -1, "
+		"\"unnamed\": 1e9, "
 		"\"retry_us\": 99999999999999999, \"right_since_us\": \"soon\", \"counts\": "
 		"[{\"unit\": \"1\", \"n\": 1}, {\"unit\": \"2\"}, {}, 3, {\"unit\": \"3\", \"n\": "
 		"-3}, {\"unit\": \"4\"}, {\"unit\": \"5\"}, {\"unit\": \"6\"}, {\"unit\": \"7\"}, "
@@ -1083,8 +1031,7 @@ static void an_entry_of_odd_values_is_bounded(void **state)
 	json_decref(json);
 	assert_int_equal(f->memory.n_entries, 1);
 	assert_int_equal(entry(f, A)->n_counts, DRIFT_UNITS_MAX);
-	assert_int_equal(entry(f, A)->n_drifts, CROWD_DRIFTS);
-	assert_int_equal(entry(f, A)->n_in_a_row, CONTEST_DRIFTS);
+	assert_int_equal(entry(f, A)->n_drifts, 4);
 	assert_false(entry(f, A)->contested); /* with whom? */
 	turn(f, A, VERDICT_CONVERGED);
 	turn(f, A, VERDICT_DRIFTED);
@@ -1171,11 +1118,9 @@ int main(void)
 		with_fixture(a_drift_behind_an_unknown_still_has_its_writer),
 		with_fixture(units_beyond_the_bound_are_other),
 		with_fixture(the_fourth_drift_by_one_program_is_a_fight),
-		with_fixture(different_programs_now_and_then_are_no_fight),
-		with_fixture(programs_that_take_turns_are_a_fight_too),
-		with_fixture(turns_before_a_restart_count_and_end_when_it_stays_quiet),
-		with_fixture(a_program_and_somebody_unnamed_by_turns_are_a_fight),
-		with_fixture(our_own_changes_make_nobodys_fight),
+		with_fixture(different_programs_are_no_fight),
+		with_fixture(programs_that_take_turns_fight_too),
+		with_fixture(a_program_fights_also_beside_one_that_has_no_name),
 		with_fixture(drifts_far_apart_are_no_fight),
 		with_fixture(a_contested_setting_is_mended_at_growing_intervals),
 		with_fixture(a_fight_ends_when_it_stays_quiet),
