@@ -13,7 +13,7 @@
 #include "state/guest.h"
 #include "state/guest_argv.h"
 
-#define STOP_TIMEOUT_S 120
+#define USAGE "list, start NAME, stop NAME, power-off NAME or prepare IMAGE"
 
 static const char *origin_name(const struct desired_guest *g)
 {
@@ -128,7 +128,7 @@ static int start_or_stop(struct ctl *c, bool starts, struct error *e)
 	lock = machine_lock(e);
 	if (lock < 0)
 		return lock;
-	r = starts ? start(c, g, &d, e) : guest_stop(g, STOP_TIMEOUT_S, tell_stop, c, e);
+	r = starts ? start(c, g, &d, e) : guest_stop(g, GUEST_POWER_OFF_S, tell_stop, c, e);
 	if (r < 0)
 		return r;
 	ctl_refresh_daemon();
@@ -137,6 +137,22 @@ static int start_or_stop(struct ctl *c, bool starts, struct error *e)
 		       r == 0 ? (starts ? "runs already" : "did not run")
 			      : (starts ? "was started" : "was stopped"));
 	return 0;
+}
+
+/* What systemd runs when the guest's unit is stopped. The caller of that stop may hold the
+ * machine's lock, and the document may no longer name the guest: neither is asked for. */
+static int power_off(struct ctl *c, struct error *e)
+{
+	const char *name = c->args[1];
+	int r;
+
+	/* It becomes a part of a path. */
+	if (*name == '.' || !*name || strchr(name, '/'))
+		return ctl_usage(USAGE, "\"%s\" is no guest's name", name);
+	r = guest_power_off(name, GUEST_POWER_OFF_S, tell_stop, c, e);
+	if (r >= 0 && !c->quiet)
+		printf("guest %s %s\n", name, r == 0 ? "did not run" : "was shut down");
+	return r < 0 ? r : 0;
 }
 
 static int prepare(struct ctl *c, struct error *e)
@@ -155,13 +171,12 @@ int command_guest(struct ctl *c, struct error *e)
 {
 	bool lists = streq(c->args[0], "list"), prepares = streq(c->args[0], "prepare");
 	bool starts = streq(c->args[0], "start"), stops = streq(c->args[0], "stop");
+	bool powers_off = streq(c->args[0], "power-off");
 
-	if (!lists && !prepares && !starts && !stops)
-		return ctl_usage("list, start NAME, stop NAME or prepare IMAGE",
-				 "guest does not know \"%s\"", c->args[0]);
+	if (!lists && !prepares && !starts && !stops && !powers_off)
+		return ctl_usage(USAGE, "guest does not know \"%s\"", c->args[0]);
 	if (c->n_args != (lists ? 1 : 2))
-		return ctl_usage("list, start NAME, stop NAME or prepare IMAGE",
-				 "guest %s takes %s", c->args[0],
+		return ctl_usage(USAGE, "guest %s takes %s", c->args[0],
 				 lists	    ? "nothing more"
 				 : prepares ? "an image"
 					    : "a guest's name");
@@ -178,5 +193,5 @@ int command_guest(struct ctl *c, struct error *e)
 	if (!c->root.live)
 		return ctl_usage("leave --root out", "guest %s works on the running machine",
 				 c->args[0]);
-	return start_or_stop(c, starts, e);
+	return powers_off ? power_off(c, e) : start_or_stop(c, starts, e);
 }

@@ -126,7 +126,7 @@ static const struct command {
 	  .min_args = 2,
 	  .max_args = 2 },
 	{ .name = "guest",
-	  .args = "list | start NAME | stop NAME | prepare IMAGE",
+	  .args = "list | start NAME | stop NAME | power-off NAME | prepare IMAGE",
 	  .summary = "Show, start or stop guests; make a disk image ready to be one",
 	  .run = command_guest,
 	  .options = OPTION_PACKAGE,

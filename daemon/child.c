@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "guest/self.h"
+
 void child_close(struct child *c)
 {
 	c->exit_source = sd_event_source_unref(c->exit_source);
@@ -136,28 +138,6 @@ static pid_t fork_with_pipe(struct child *c, struct error *e)
 	c->running = true;
 	c->pid = pid;
 	return pid;
-}
-
-int find_latencyctl(char path[PATH_MAX], struct error *e)
-{
-	static const char *const places[] = { "latencyctl", "../bin/latencyctl" };
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	if (n < 0)
-		return error_set(e, -errno, "cannot read /proc/self/exe: %s", strerror(errno));
-	self[n] = '\0';
-	slash = strrchr(self, '/');
-	if (slash)
-		*slash = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		int length = snprintf(path, PATH_MAX, "%s/%s", self, places[i]);
-
-		if (length > 0 && length < PATH_MAX && access(path, X_OK) == 0)
-			return 0;
-	}
-	return error_set(e, -ENOENT, "there is no latencyctl beside latencyd, in %s", self);
 }
 
 int child_start_latencyctl(struct child *c, sd_event *event, const char **argv, child_done_fn done,

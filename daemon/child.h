@@ -26,10 +26,6 @@ void tail_add(struct tail *t, const char *text, size_t n);
 /* Takes in what @fd, which does not block, has now. As read(2) says at its end: 0 is the end. */
 ssize_t tail_drain(struct tail *t, int fd);
 
-/* Beside this program, as the build tree and a private prefix have it, or in the bin folder beside
- * the sbin folder. */
-int find_latencyctl(char path[PATH_MAX], struct error *e);
-
 /* @status: the exit code, or 128 + the signal that ended it. @tail: the end of its output. */
 typedef void (*child_done_fn)(int status, const char *tail, void *userdata);
 

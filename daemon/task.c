@@ -20,6 +20,8 @@
 #include <systemd/sd-daemon.h>
 
 #include "daemon/pin.h"
+#include "guest/self.h"
+#include "guest/transient_unit.h"
 
 #define NAME	"org.freedesktop.systemd1"
 #define PATH	"/org/freedesktop/systemd1"
@@ -191,66 +193,17 @@ static int stop_signal(const char *command)
 	return streq(command, "measure") || streq(command, "segment") ? SIGINT : SIGCONT;
 }
 
-/* ExecStartEx, because ExecStart would expand a '$' in the arguments. */
-static int append_argv(sd_bus_message *m, const char *const *argv)
-{
-	int r = sd_bus_message_open_container(m, 'r', "sv");
-
-	if (r >= 0)
-		r = sd_bus_message_append(m, "s", "ExecStartEx");
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'v', "a(sasas)");
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'a', "(sasas)");
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'r', "sasas");
-	if (r >= 0)
-		r = sd_bus_message_append(m, "s", argv[0]);
-	if (r >= 0)
-		r = sd_bus_message_append_strv(m, (char **)argv);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "as", 1, "no-env-expand");
-	for (int i = 0; r >= 0 && i < 4; i++)
-		r = sd_bus_message_close_container(m);
-	return r;
-}
-
-/* systemd's CPUAffinity is a bit mask, least CPU first. */
-static int append_cpus(sd_bus_message *m)
-{
-	_cleanup_cpuset_ struct cpuset cpus = { 0 };
-	_cleanup_free_ uint8_t *mask = NULL;
-	int r = pinned_to(&cpus);
-	size_t size;
-
-	if (r < 0)
-		return r;
-	size = (size_t)cpuset_last(&cpus) / 8 + 1;
-	mask = calloc(size, 1);
-	if (!mask)
-		return -ENOMEM;
-	cpuset_for_each (cpu, &cpus)
-		mask[(size_t)cpu / 8] |= (uint8_t)(1U << (size_t)cpu % 8);
-	r = sd_bus_message_open_container(m, 'r', "sv");
-	if (r >= 0)
-		r = sd_bus_message_append(m, "s", "CPUAffinity");
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'v', "ay");
-	if (r >= 0)
-		r = sd_bus_message_append_array(m, 'y', mask, size);
-	for (int i = 0; r >= 0 && i < 2; i++)
-		r = sd_bus_message_close_container(m);
-	return r;
-}
-
 static int append_properties(sd_bus_message *m, const char *const *argv, int output)
 {
 	_cleanup_free_ char *description = NULL;
+	_cleanup_cpuset_ struct cpuset cpus = { 0 };
 	int r = asprintf(&description, "latencyctl %s, started by latencyd", argv[1]);
 
-	if (r < 0)
+	if (r < 0) {
+		description = NULL;
 		return -ENOMEM;
-	r = sd_bus_message_open_container(m, 'a', "(sv)");
+	}
+	r = pinned_to(&cpus);
 	if (r >= 0)
 		r = sd_bus_message_append(
 			m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s",
@@ -261,33 +214,18 @@ static int append_properties(sd_bus_message *m, const char *const *argv, int out
 			"StandardOutputFileDescriptor", "h", output, "StandardErrorFileDescriptor",
 			"h", output);
 	if (r >= 0)
-		r = append_argv(m, argv);
-	if (r >= 0)
-		r = append_cpus(m);
-	return r < 0 ? r : sd_bus_message_close_container(m);
+		r = transient_command(m, "ExecStartEx", argv);
+	return r < 0 ? r : transient_cpus(m, &cpus);
 }
 
 static int call_start(struct task *t, const char *const *argv, int output, sd_bus_error *error)
 {
-	_cleanup_message_ sd_bus_message *m = NULL, *reply = NULL;
-	const char *job;
-	int r = sd_bus_message_new_method_call(t->bus, &m, NAME, PATH, MANAGER,
-					       "StartTransientUnit");
+	_cleanup_message_ sd_bus_message *m = NULL;
+	int r = transient_new(t->bus, t->unit, "fail", &m);
 
 	if (r >= 0)
-		r = sd_bus_message_append(m, "ss", t->unit, "fail");
-	if (r >= 0)
 		r = append_properties(m, argv, output);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "a(sa(sv))", 0);
-	if (r >= 0)
-		r = sd_bus_call(t->bus, m, CALL_TIMEOUT_US, error, &reply);
-	if (r >= 0)
-		r = sd_bus_message_read(reply, "o", &job);
-	if (r < 0)
-		return r;
-	t->job = strdup(job);
-	return t->job ? 0 : -ENOMEM;
+	return r < 0 ? r : transient_start(t->bus, m, CALL_TIMEOUT_US, error, &t->job);
 }
 
 /* Before the start: nothing that is said of it is missed. */

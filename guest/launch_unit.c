@@ -1,12 +1,18 @@
 /*
  * QEMU as the transient unit latencyd-guest-NAME.service (org.freedesktop.systemd1(5),
- * StartTransientUnit): it outlives the daemon and its restarts, has its own control group, and is
- * stopped properly when the machine goes down. CollectMode lets systemd forget it when it ends,
- * failed or not.
+ * StartTransientUnit): it outlives the daemon and its restarts and has its own control group.
+ * CollectMode lets systemd forget it when it ends, failed or not.
+ *
+ * Whoever stops the unit, a shutdown of the machine included, has the guest's power button pressed
+ * first: its stop command is `latencyctl guest power-off`, which needs QEMU's socket and nothing
+ * else, no document, daemon or lock. systemd runs it also after QEMU has ended by itself; it finds
+ * no process then and is done. After it come SIGTERM and SIGKILL to what is left.
  */
 #include "guest/launch_ways.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdint.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
@@ -14,6 +20,9 @@
 
 #include "state/guest_argv.h"
 #include "guest/files.h"
+#include "guest/self.h"
+#include "guest/step.h"
+#include "guest/transient_unit.h"
 
 #define NAME	"org.freedesktop.systemd1"
 #define PATH	"/org/freedesktop/systemd1"
@@ -21,7 +30,9 @@
 #define UNIT	"org.freedesktop.systemd1.Unit"
 #define NO_UNIT "org.freedesktop.systemd1.NoSuchUnit"
 
-#define STOP_TIMEOUT_US (90ULL * 1000 * 1000)
+/* For the stop command and then again for SIGTERM. More than the stop command takes at most
+ * (GUEST_POWER_OFF_S and what guest_power_off() adds to it: 40 s), so that it is never cut off. */
+#define STOP_TIMEOUT_US ((GUEST_POWER_OFF_S + 60ULL) * 1000 * 1000)
 #define CALL_TIMEOUT_US (20ULL * 1000 * 1000)
 #define GONE_TIMEOUT_MS 30000
 #define POLL_MS		50
@@ -67,68 +78,17 @@ bool launch_has_systemd(void)
 	return sd_booted() > 0 && open_bus(&bus) >= 0;
 }
 
-/* ExecStartEx, because ExecStart would expand a '$' in the arguments. */
-static int append_argv(sd_bus_message *m, const char *const *argv)
-{
-	int r = sd_bus_message_open_container(m, 'r', "sv");
-
-	if (r >= 0)
-		r = sd_bus_message_append(m, "s", "ExecStartEx");
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'v', "a(sasas)");
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'a', "(sasas)");
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'r', "sasas");
-	if (r >= 0)
-		r = sd_bus_message_append(m, "s", argv[0]);
-	if (r >= 0)
-		r = sd_bus_message_append_strv(m, (char **)argv);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "as", 1, "no-env-expand");
-	for (int i = 0; r >= 0 && i < 4; i++)
-		r = sd_bus_message_close_container(m);
-	return r;
-}
-
-/* systemd's CPUAffinity is a bit mask, least CPU first. */
-static int append_cpus(sd_bus_message *m, const struct cpuset *cpus)
-{
-	long last = cpuset_last(cpus);
-	_cleanup_free_ uint8_t *mask = NULL;
-	size_t size;
-	int r;
-
-	if (last < 0)
-		return 0;
-	size = (size_t)last / 8 + 1;
-	mask = calloc(size, 1);
-	if (!mask)
-		return -ENOMEM;
-	cpuset_for_each (cpu, cpus)
-		mask[(size_t)cpu / 8] |= (uint8_t)(1U << (size_t)cpu % 8);
-	r = sd_bus_message_open_container(m, 'r', "sv");
-	if (r >= 0)
-		r = sd_bus_message_append(m, "s", "CPUAffinity");
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'v', "ay");
-	if (r >= 0)
-		r = sd_bus_message_append_array(m, 'y', mask, size);
-	for (int i = 0; r >= 0 && i < 2; i++)
-		r = sd_bus_message_close_container(m);
-	return r;
-}
-
+/* Appended to, not truncated: the stop command's output goes to the same file, and what QEMU said
+ * last is still wanted then. guest_folder_make() has removed that of an earlier QEMU. */
 static int append_properties(sd_bus_message *m, const struct desired_guest *g,
-			     const char *const *argv)
+			     const char *const *argv, const char *latencyctl)
 {
+	const char *stop[] = { latencyctl, "--quiet", "guest", "power-off", g->name, NULL };
 	struct arena a = { 0 };
 	const char *log = guest_path(&a, g->name, GUEST_LOG);
 	const char *description = arena_printf(&a, "Guest %s of latencyd", g->name);
 	int r = log && description ? 0 : -ENOMEM;
 
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'a', "(sv)");
 	if (r >= 0)
 		r = sd_bus_message_append(
 			m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s",
@@ -136,13 +96,13 @@ static int append_properties(sd_bus_message *m, const struct desired_guest *g,
 			"TimeoutStopUSec", "t", (uint64_t)STOP_TIMEOUT_US, "LimitMEMLOCK", "t",
 			UINT64_MAX, "LimitRTPRIO", "t", (uint64_t)RTPRIO_MAX, "Slice", "s",
 			"machine.slice", "CollectMode", "s", "inactive-or-failed",
-			"StandardOutputFileToTruncate", "s", log, "StandardError", "s", "inherit");
+			"StandardOutputFileToAppend", "s", log, "StandardError", "s", "inherit");
 	if (r >= 0)
-		r = append_argv(m, argv);
+		r = transient_command(m, "ExecStartEx", argv);
 	if (r >= 0)
-		r = append_cpus(m, &g->emulator);
+		r = transient_command(m, "ExecStopEx", stop);
 	if (r >= 0)
-		r = sd_bus_message_close_container(m);
+		r = transient_cpus(m, &g->emulator);
 	arena_free(&a);
 	return r;
 }
@@ -153,22 +113,20 @@ int launch_unit(const struct desired_guest *g, const char *const *argv, struct e
 	_cleanup_message_ sd_bus_message *m = NULL;
 	_cleanup_free_ char *unit = unit_of(g->name);
 	_cleanup_bus_ sd_bus *bus = NULL;
-	int r = launch_unit_stop(g->name, e);
+	char latencyctl[PATH_MAX];
+	int r = find_latencyctl(latencyctl, e);
 
+	if (r >= 0)
+		r = launch_unit_stop(g->name, e);
 	if (r < 0)
 		return r;
 	r = unit ? open_bus(&bus) : -ENOMEM;
 	if (r >= 0)
-		r = sd_bus_message_new_method_call(bus, &m, NAME, PATH, MANAGER,
-						   "StartTransientUnit");
+		r = transient_new(bus, unit, "replace", &m);
 	if (r >= 0)
-		r = sd_bus_message_append(m, "ss", unit, "replace");
+		r = append_properties(m, g, argv, latencyctl);
 	if (r >= 0)
-		r = append_properties(m, g, argv);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "a(sa(sv))", 0);
-	if (r >= 0)
-		r = sd_bus_call(bus, m, 0, &be, NULL);
+		r = transient_start(bus, m, 0, &be, NULL);
 	if (r >= 0)
 		return 0;
 	error_set(e, r, "cannot start the guest %s as a unit of systemd: %s", g->name,
@@ -223,6 +181,10 @@ int launch_unit_stop(const char *guest, struct error *e)
 	if (r >= 0)
 		r = is_alive(bus, unit);
 	if (r > 0) {
+		/* Ahead of the stop command: the guest had its chance before, or never ran. There
+		 * may be no main process any more, which is as good. */
+		(void)sd_bus_call_method(bus, NAME, PATH, MANAGER, "KillUnit", NULL, NULL, "ssi",
+					 unit, "main", SIGTERM);
 		r = sd_bus_call_method(bus, NAME, PATH, MANAGER, "StopUnit", &be, NULL, "ss", unit,
 				       "replace");
 		if (r < 0 && sd_bus_error_has_name(&be, NO_UNIT))

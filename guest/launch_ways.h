@@ -9,7 +9,8 @@ bool launch_has_systemd(void);
 int launch_unit(const struct desired_guest *g, const char *const *argv, struct error *e);
 /* 1: the unit runs or is about to; 0: it does not, or there is none; negative errno. */
 int launch_unit_alive(const char *guest);
-/* Stops the unit, if there is one, and forgets its failure. */
+/* Stops the unit, if there is one, and forgets its failure. QEMU gets SIGTERM at once: that it may
+ * end, or has, is the caller's knowledge. */
 int launch_unit_stop(const char *guest, struct error *e);
 
 /* *ret_pidfd is QEMU's: readable when it has ended. */

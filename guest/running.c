@@ -60,6 +60,20 @@ int guest_running(const struct desired_guest *g, struct error *e)
 	return pid < 0 ? error_move(e, &local) : pid;
 }
 
+int guest_launched(const char *name, struct error *e)
+{
+	const struct desired_guest g = { .name = (char *)name, .origin = GUEST_LAUNCH };
+	_cleanup_sysroot_ struct sysroot root = { .fd = -1 };
+	struct arena a = { 0 };
+	int r = sysroot_open(NULL, &root, e);
+
+	if (r < 0)
+		return r;
+	r = find(&root, &g, &a, e);
+	arena_free(&a);
+	return r;
+}
+
 int guest_command_line(int pid, char **ret, size_t *ret_size)
 {
 	_cleanup_sysroot_ struct sysroot root = { .fd = -1 };

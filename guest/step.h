@@ -24,3 +24,14 @@ typedef void (*guest_tell_fn)(const char *what, void *userdata);
  * NULL. 1; 0: it did not run; -errno. Never an adopted guest: -EPERM. */
 int guest_stop(const struct desired_guest *g, unsigned timeout_s, guest_tell_fn tell,
 	       void *userdata, struct error *e);
+
+/* So long a guest whose unit is stopped may take for its own shutdown. */
+#define GUEST_POWER_OFF_S 120
+/*
+ * The unit's stop command: power button, GUEST_POWER_OFF_S for a clean shutdown, then QMP quit;
+ * @timeout_s stands for the former. It knows the launched guest by its run folder only, takes no
+ * lock and stops no unit, as systemd waits for it. 1: QEMU has ended; 0: it did not run;
+ * -ETIMEDOUT: it still runs.
+ */
+int guest_power_off(const char *name, unsigned timeout_s, guest_tell_fn tell, void *userdata,
+		    struct error *e);

@@ -55,7 +55,7 @@ static bool ended(int pidfd, int timeout_ms)
 	return r > 0;
 }
 
-static bool ask_qmp(const struct stop *s, unsigned timeout_s)
+static int command(const struct stop *s, const char *name, unsigned timeout_ms)
 {
 	_cleanup_(qmp_closep) struct qmp *qmp = NULL;
 	struct arena a = { 0 };
@@ -63,9 +63,17 @@ static bool ask_qmp(const struct stop *s, unsigned timeout_s)
 	int r = path ? qmp_open(path, QMP_TIMEOUT_MS, &qmp, NULL) : -ENOMEM;
 
 	arena_free(&a);
-	if (r < 0)
+	return r < 0 ? r : qmp_command(qmp, name, NULL, timeout_ms, NULL, NULL);
+}
+
+/* Nobody holds the monitor during the wait: it has one client at a time, and of two that stop the
+ * guest, say systemd and an operator, the second must not take silence for a hung QEMU. */
+static bool ask_qmp(const struct stop *s, unsigned timeout_s)
+{
+	int r = command(s, "system_powerdown", QMP_TIMEOUT_MS);
+
+	if (r < 0 && r != -EREMOTEIO)
 		return ended(s->pidfd, 0);
-	r = qmp_command(qmp, "system_powerdown", NULL, QMP_TIMEOUT_MS, NULL, NULL);
 	if (r >= 0 && timeout_s)
 		tell(s, "pressed the power button of guest %s: it has %u s to shut down",
 		     s->guest->name, timeout_s);
@@ -74,7 +82,7 @@ static bool ask_qmp(const struct stop *s, unsigned timeout_s)
 	tell(s, "guest %s did not shut down: its QEMU is told to quit and has %d s", s->guest->name,
 	     QUIT_MS / 1000);
 	/* It may end before it has answered. */
-	(void)qmp_command(qmp, "quit", NULL, QUIT_MS, NULL, NULL);
+	(void)command(s, "quit", QUIT_MS);
 	return ended(s->pidfd, QUIT_MS);
 }
 
@@ -147,4 +155,26 @@ int guest_stop(const struct desired_guest *g, unsigned timeout_s, guest_tell_fn 
 	int r = stop(&s, timeout_s, &local);
 
 	return r < 0 ? error_move(e, &local) : r;
+}
+
+int guest_power_off(const char *name, unsigned timeout_s, guest_tell_fn tell, void *userdata,
+		    struct error *e)
+{
+	const struct desired_guest g = { .name = (char *)name, .origin = GUEST_LAUNCH };
+	struct stop s = { .guest = &g, .tell = tell, .userdata = userdata };
+	_cleanup_close_ int pidfd = -1;
+	int r = guest_launched(name, e);
+
+	if (r <= 0)
+		return r;
+	pidfd = pidfd_open(r, 0);
+	if (pidfd < 0 && errno != ESRCH)
+		return error_set(e, -errno, "cannot watch the guest %s: %s", name, strerror(errno));
+	/* The pid may have become another's before it was held. */
+	if (pidfd < 0 || guest_launched(name, NULL) != r)
+		return 1;
+	s.pidfd = pidfd;
+	if (ask_qmp(&s, timeout_s))
+		return 1;
+	return error_set(e, -ETIMEDOUT, "the QEMU of the guest %s (pid %d) still runs", name, r);
 }

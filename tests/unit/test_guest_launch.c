@@ -18,6 +18,7 @@
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -358,6 +359,70 @@ static void a_qemu_that_answers_nothing_is_killed(void **state)
 	assert_false(folder_exists(f));
 }
 
+static int power_off(struct fixture *f, unsigned timeout_s)
+{
+	_cleanup_error_ struct error e = { 0 };
+	int r;
+
+	heard = "";
+	r = guest_power_off(f->guest.name, timeout_s, hear, &f->arena, &e);
+	if (r < 0)
+		print_message("%s\n", e.what);
+	return r;
+}
+
+/* What systemd runs while somebody who holds the lock waits for it. */
+static void a_guest_is_powered_off_while_the_machine_is_locked(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_close_ int lock = -1;
+	int pid;
+
+	pid = launched(f);
+	lock = machine_lock(NULL);
+	assert_true(lock >= 0);
+	assert_int_equal(power_off(f, 1), 1);
+	assert_true(has_ended(pid));
+	assert_non_null(strstr(heard, ": it has 1 s to shut down\n"));
+	assert_true(folder_exists(f)); /* it is not the command's to clear */
+	assert_int_equal(power_off(f, 100), 0);
+	assert_string_equal(heard, "");
+}
+
+static void a_guest_whose_qemu_hangs_is_left_to_signals(void **state)
+{
+	struct fixture *f = *state;
+	int pid;
+
+	pid = launched(f);
+	assert_int_equal(unlink(path(f, "qmp.sock")), 0);
+	assert_int_equal(power_off(f, 100), -ETIMEDOUT);
+	assert_string_equal(heard, ""); /* at once: nobody could press the button */
+	assert_false(has_ended(pid));
+}
+
+/* A second who stops it meanwhile must reach QEMU too. */
+static void the_monitor_is_free_while_the_guest_has_its_time(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(qmp_closep) struct qmp *qmp = NULL;
+	pid_t child;
+	int status;
+
+	(void)launched(f);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(guest_power_off(f->guest.name, 100, NULL, NULL, NULL) == 1 ? 0 : 1);
+	(void)nanosleep(&(struct timespec){ .tv_sec = 2 }, NULL);
+	assert_int_equal(waitpid(child, &status, WNOHANG), 0);
+	assert_int_equal(qmp_open(path(f, "qmp.sock"), 5000, &qmp, NULL), 0);
+	qmp_close(take_ptr(qmp));
+	assert_int_equal(stop(f, 0), 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0); /* it saw the end and waits no longer */
+}
+
 static void a_name_that_somebody_else_runs_is_refused(void **state)
 {
 	_cleanup_error_ struct error e = { 0 };
@@ -576,6 +641,9 @@ int main(void)
 		TEST(two_guests_do_not_touch_each_other),
 		TEST(a_guest_that_ignores_the_power_button_is_ended),
 		TEST(a_qemu_that_answers_nothing_is_killed),
+		TEST(a_guest_is_powered_off_while_the_machine_is_locked),
+		TEST(a_guest_whose_qemu_hangs_is_left_to_signals),
+		TEST(the_monitor_is_free_while_the_guest_has_its_time),
 		TEST(a_name_that_somebody_else_runs_is_refused),
 		TEST(adopted_guests_are_neither_started_nor_stopped),
 		TEST(missing_and_corrupt_files_are_refused_before_anything_starts),

@@ -301,6 +301,40 @@ def over_vsock(vm, t):
     t.note(device)
 
 
+def stop_unit(vm, t):
+    """Stops the guest's unit as a shutdown does. (seconds, the guest's console to its end)"""
+    pid = vm.read(QEMU_PID)
+    start = time.monotonic()
+    vm.out('systemctl stop latencyd-guest-vnf0', timeout=300)
+    t.check(vm.run(f'test -e /proc/{pid}').status != 0, 'its QEMU still runs')
+    return time.monotonic() - start, vm.read(CONSOLE, '')
+
+
+@lab_test('host and guest: stopping the unit of a guest lets it shut itself down, without latencyd '
+          'and without the document', 'nested-verified', timeout=900)
+def unit_stopped(vm, t):
+    vm.out(f'systemctl stop latencyd; mv {DOCUMENT} {DOCUMENT}.away')
+    seconds, console = stop_unit(vm, t)
+    t.check('FACT power-button shutting-down' in console, console[-500:])
+    t.check('reboot: Power down' in console, console[-500:])
+    t.check(seconds < 110, f'{seconds:.0f} s')
+    t.note(f'down {seconds:.0f} s after systemctl stop')
+    # The stop command's output goes where QEMU's does, and it had nothing to say.
+    t.check('latencyctl' not in vm.read(CONSOLE.replace('console', 'qemu'), ''), 'qemu.log')
+
+
+@lab_test('host and guest: a guest that ignores its power button is ended when its time is over',
+          'nested-verified', timeout=900)
+def power_button_ignored(vm, t):
+    vm.out('systemctl stop latencyd')
+    nested.GuestShell(vm).out('touch /run/ignore-power-button')
+    seconds, console = stop_unit(vm, t)
+    t.check('FACT power-button ignored' in console, console[-500:])
+    t.check('Power down' not in console, console[-500:])
+    t.check(115 < seconds < 180, f'{seconds:.0f} s')
+    t.note(f'ended {seconds:.0f} s after systemctl stop')
+
+
 ADOPTED = """cd /run && exec qemu-system-x86_64 -name guest=other,debug-threads=on -nodefaults -display none \
  -machine q35,memory-backend=memory,kernel-irqchip=on -accel kvm -cpu host -smp 2 -m 1G \
  -object memory-backend-memfd,id=memory,size=1G,hugetlb=on,hugetlbsize=1G,prealloc=on,host-nodes=1,policy=bind \
@@ -330,7 +364,7 @@ reboot: {policy: when-asked}
 @lab_test('host and guest: a QEMU that a script started is adopted, pinned and verified, and never '
           'started again', 'nested-verified', timeout=900)
 def adopted(vm, t):
-    vm.out('systemctl stop latencyd latencyd-guest-vnf0')
+    vm.out('systemctl stop latencyd latencyd-guest-vnf0', timeout=240)
     vm.put(adopting_document(vm), DOCUMENT)
     vm.put(ADOPTED, '/run/other.sh')
     vm.out('systemd-run -q --unit=other sh /run/other.sh')
