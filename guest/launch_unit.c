@@ -97,6 +97,10 @@ static int append_properties(sd_bus_message *m, const struct desired_guest *g,
 			UINT64_MAX, "LimitRTPRIO", "t", (uint64_t)RTPRIO_MAX, "Slice", "s",
 			"machine.slice", "CollectMode", "s", "inactive-or-failed",
 			"StandardOutputFileToAppend", "s", log, "StandardError", "s", "inherit");
+	/* Stopped before the network and remote disks go. */
+	if (r >= 0)
+		r = sd_bus_message_append(m, "(sv)", "After", "as", 2, "network.target",
+					  "remote-fs.target");
 	if (r >= 0)
 		r = transient_command(m, "ExecStartEx", argv);
 	if (r >= 0)
