@@ -29,18 +29,24 @@ static int draw_auto(const struct sysroot *root, struct desired *d, struct error
 	return r < 0 ? r : desired_resolve(d, &o, e);
 }
 
-int look_observe(const struct sysroot *root, const struct desired *d, struct observed *ret)
+static int observe_all(const struct sysroot *root, const struct desired *d,
+		       const struct guest_source *source, struct observed *ret)
 {
 	_cleanup_observed_ struct observed o = { 0 };
 	int r = observe(root, d, &o);
 
 	if (r >= 0)
-		r = observe_guests(root, d, &o);
+		r = observe_guests(root, d, source, &o);
 	if (r < 0)
 		return r;
 	*ret = o;
 	o = (struct observed){ 0 };
 	return 0;
+}
+
+int look_observe(const struct sysroot *root, const struct desired *d, struct observed *ret)
+{
+	return observe_all(root, d, NULL, ret);
 }
 
 struct desired look_part(const struct desired *d, uint64_t settings)
@@ -57,13 +63,19 @@ struct desired look_part(const struct desired *d, uint64_t settings)
 
 int look_take(const struct sysroot *root, struct desired *d, struct look *ret, struct error *e)
 {
+	return look_take_from(root, d, NULL, ret, e);
+}
+
+int look_take_from(const struct sysroot *root, struct desired *d, const struct guest_source *source,
+		   struct look *ret, struct error *e)
+{
 	_cleanup_look_ struct look l = { 0 };
 	int r = 0;
 
 	if (d->isolated_auto && cpuset_empty(&d->isolated))
 		r = draw_auto(root, d, e);
 	if (r >= 0)
-		r = look_observe(root, d, &l.observed);
+		r = observe_all(root, d, source, &l.observed);
 	if (r >= 0)
 		r = desired_resolve(d, &l.observed, e);
 	if (r >= 0)

@@ -24,6 +24,11 @@ int look_observe(const struct sysroot *root, const struct desired *d, struct obs
  * only. Errors are those of desired_resolve(), and -ENOMEM. */
 int look_take(const struct sysroot *root, struct desired *d, struct look *ret, struct error *e);
 
+/* The same with the guests' statuses from @source; its -EINPROGRESS is passed on. */
+struct guest_source;
+int look_take_from(const struct sysroot *root, struct desired *d, const struct guest_source *source,
+		   struct look *ret, struct error *e);
+
 /* @d with the settings outside of @settings (bits by index in settings[]) and the guests left out:
  * a view that shares everything with @d, is never freed, and lives as long. */
 struct desired look_part(const struct desired *d, uint64_t settings);

@@ -64,15 +64,21 @@ void manager_look_soon(struct manager *m, uint64_t settings)
 	(void)sd_event_source_set_enabled(m->look_source, SD_EVENT_ONESHOT);
 }
 
-static int on_pass_timer(sd_event_source *s, uint64_t usec, void *userdata)
+static void make_pass(void *userdata)
 {
 	struct manager *m = userdata;
 
-	(void)s;
-	(void)usec;
-	manager_pass(m);
+	if (!manager_pass(m))
+		return;
 	manager_mend(m);
 	schedule_pass(m);
+}
+
+static int on_pass_timer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	(void)s;
+	(void)usec;
+	make_pass(userdata);
 	return 0;
 }
 
@@ -311,6 +317,7 @@ int manager_init(struct manager *m, const char *root_path, struct error *e)
 		.peer.port = -1,
 		.peer.listener = -1,
 	};
+	guest_asker_init(&m->asker);
 	requests_init(&m->requests);
 	task_init(&m->role.segment);
 	keeper_init(&m->keeper);
@@ -328,6 +335,8 @@ int manager_init(struct manager *m, const char *root_path, struct error *e)
 	if (r >= 0)
 		r = add_sources(m);
 	if (r >= 0)
+		r = guest_asker_open(&m->asker, m->event, make_pass, m);
+	if (r >= 0)
 		r = guest_role_init(&m->role, m);
 	if (r >= 0)
 		peer_init(&m->peer, m->event, &m->root, guest_role_export, m);
@@ -341,6 +350,7 @@ void manager_done(struct manager *m)
 	peer_done(&m->peer);
 	guest_role_done(&m->role);
 	keeper_done(&m->keeper);
+	guest_asker_close(&m->asker);
 	bus_close(m);
 	sd_event_source_unref(m->pass_timer);
 	sd_event_source_unref(m->look_source);

@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "daemon/alerts.h"
+#include "daemon/guest_asker.h"
 #include "daemon/guest_role.h"
 #include "daemon/keeper.h"
 #include "daemon/look.h"
@@ -69,6 +70,7 @@ struct manager {
 	struct peer peer;	/* the way to this machine's host, if it is a guest */
 	struct guest_role role; /* what the host asked for there */
 	struct keeper keeper;	/* of this machine's own guests */
+	struct guest_asker asker;
 };
 
 /* @root_path NULL: the live machine. Any other is watched, never changed. */
@@ -80,8 +82,8 @@ int manager_run(struct manager *m, struct error *e);
 /* ---- pass.c: looking, and saying what was seen ---- */
 
 /* One look at everything: judged, published, announced. Never fails: what goes wrong becomes the
- * status. */
-void manager_pass(struct manager *m);
+ * status. False: guests are being asked first, and the pass is made when they have answered. */
+bool manager_pass(struct manager *m);
 /* The same for some settings alone (bits by index in settings[]): milliseconds. */
 void manager_look_at(struct manager *m, uint64_t settings);
 /* The steps that an apply would take now, as JSON text (caller frees). */

@@ -155,10 +155,12 @@ void manager_mend(struct manager *m)
 {
 	if (!m->root.live || m->stopping || manager_busy(m) || manager_paused(m, NULL))
 		return;
+	if (!m->settling && m->repair && applied_to_machine() > 0)
+		repair(m);
+	if (m->asker.waiting)
+		return; /* a pass is on its way, and says what is still to do */
 	if (m->settling)
 		converge_again(m);
-	else if (m->repair && applied_to_machine() > 0)
-		repair(m);
 	keeper_act(m);
 }
 

@@ -244,36 +244,56 @@ static const char *verdict_in(const json_t *status)
 	return json_string_value(json_object_get(status, "verdict"));
 }
 
-static void look(struct manager *m)
+/* Only the first look, before the daemon says that it is ready, waits for its guests. */
+static int take_look(struct manager *m, struct look *ret, struct error *e)
+{
+	struct guest_source source = { 0 };
+	int r = manager_load_document(m, e);
+
+	if (m->status)
+		source = guest_asker_source(&m->asker);
+	if (r >= 0)
+		r = look_take_from(&m->root, &m->desired, &source, ret, e);
+	if (r != -EINPROGRESS)
+		guest_asker_done(&m->asker);
+	return r;
+}
+
+/* False: not yet. */
+static bool look(struct manager *m)
 {
 	_cleanup_error_ struct error e = { 0 };
 	_cleanup_look_ struct look l = { 0 };
-	json_t *previous = previous_status(m), *status;
+	json_t *previous, *status;
 	int r;
 
-	r = manager_load_document(m, &e);
-	if (r >= 0)
-		r = look_take(&m->root, &m->desired, &l, &e);
+	r = take_look(m, &l, &e);
+	if (r == -EINPROGRESS)
+		return false;
 	if (r < 0)
 		manager_complain_of(m, &e, r);
+	previous = previous_status(m);
 	status = r < 0 ? unjudged(m, previous, &e) : judged(m, &l, previous);
 	if (status)
 		say(m, verdict_in(previous), status,
 		    r < 0 ? (e.what ? e.what : strerror(-r)) : NULL);
 	json_decref(previous);
+	return true;
 }
 
-void manager_pass(struct manager *m)
+bool manager_pass(struct manager *m)
 {
 	uint64_t began_us = manager_now_us();
 
-	manager_forget_complaints(m);
+	if (!m->asker.waiting)
+		manager_forget_complaints(m);
 	m->pass_due = false;
-	m->touched = 0;
 	(void)bus_connect(m);
 	if (m->root.live)
 		peer_open(&m->peer);
-	look(m);
+	if (!look(m))
+		return false;
+	m->touched = 0;
 	if (m->root.live)
 		verified_target_check(m);
 	touches_forget(&m->touches, began_us);
@@ -283,6 +303,7 @@ void manager_pass(struct manager *m)
 	alerts_keep(m);
 	write_metrics(m);
 	(void)malloc_trim(0);
+	return true;
 }
 
 /* ---- a part of it ---- */

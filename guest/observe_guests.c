@@ -25,6 +25,8 @@
 struct look {
 	const struct sysroot *root;
 	struct arena *a;
+	const struct guest_source *source;
+	bool in_progress;
 	const struct guest_kthread *kthreads;
 	size_t n_kthreads;
 	int kthreads_result;
@@ -129,6 +131,20 @@ static int take_trouble(struct look *l, const char *address, int r, const struct
 	return r != -ENOMEM && seen->channel.path && seen->channel_trouble ? 0 : -ENOMEM;
 }
 
+int guest_ask_status(const char *name, const char *address, char **ret, struct error *e)
+{
+	return guest_call(name, address, "Status", NULL, STATUS_MS, ret, e);
+}
+
+static int get_status(struct look *l, const char *name, const char *address, char **ret,
+		      struct error *e)
+{
+	const struct guest_source *s = l->source;
+
+	return s && s->status ? s->status(s->userdata, name, address, ret, e)
+			      : guest_ask_status(name, address, ret, e);
+}
+
 static int look_channel(struct look *l, const struct desired_guest *g, struct observed_guest *seen)
 {
 	_cleanup_error_ struct error e = { 0 };
@@ -143,7 +159,11 @@ static int look_channel(struct look *l, const struct desired_guest *g, struct ob
 		seen->channel = sysroot_outcome(l->a, "channel", -ENOENT, NULL);
 		return seen->channel.path ? 0 : -ENOMEM;
 	}
-	r = guest_call(g->name, address, "Status", NULL, STATUS_MS, &text, &e);
+	r = get_status(l, g->name, address, &text, &e);
+	if (r == -EINPROGRESS) {
+		l->in_progress = true;
+		return 0;
+	}
 	return r < 0 ? take_trouble(l, address, r, &e, seen) : take_status(l, address, text, seen);
 }
 
@@ -299,9 +319,10 @@ static bool wants_forwards(const struct desired *d)
 	return false;
 }
 
-int observe_guests(const struct sysroot *root, const struct desired *d, struct observed *o)
+int observe_guests(const struct sysroot *root, const struct desired *d,
+		   const struct guest_source *source, struct observed *o)
 {
-	struct look l = { .root = root, .a = &o->arena };
+	struct look l = { .root = root, .a = &o->arena, .source = source };
 	int r = 0;
 
 	if (d->n_guests)
@@ -314,5 +335,5 @@ int observe_guests(const struct sysroot *root, const struct desired *d, struct o
 		r = look_guests(&l, d, o);
 	if (r == 0 && geteuid() == 0 && (wants_forwards(d) || forwards_marked()))
 		r = forward_read(l.a, &o->forwards);
-	return r;
+	return r == 0 && l.in_progress ? -EINPROGRESS : r;
 }

@@ -601,7 +601,7 @@ static void test_fake_root_has_names_and_no_facts(void **state)
 	struct observed o = { 0 };
 
 	(void)state;
-	assert_int_equal(observe_guests(&fake.root, &d, &o), 0);
+	assert_int_equal(observe_guests(&fake.root, &d, NULL, &o), 0);
 	assert_string_equal(o.guests[0].name, "t");
 	assert_int_equal(o.guests[0].process.state, FACT_UNPROBED);
 	assert_int_equal(o.forwards.state, FACT_UNPROBED);

@@ -100,7 +100,7 @@ static void observe_one(const struct desired_guest *g, struct observed *o)
 	_cleanup_sysroot_ struct sysroot root = { 0 };
 
 	assert_int_equal(sysroot_open("/", &root, NULL), 0);
-	assert_int_equal(observe_guests(&root, &d, o), 0);
+	assert_int_equal(observe_guests(&root, &d, NULL, o), 0);
 	assert_int_equal(o->n_guests, 1);
 }
 
@@ -316,7 +316,7 @@ static int kvm_state(const struct sysroot *root, int error)
 	struct observed o = { 0 };
 	int state = -1;
 
-	if (observe_guests(root, &d, &o) >= 0 && o.kvm.error == error)
+	if (observe_guests(root, &d, NULL, &o) >= 0 && o.kvm.error == error)
 		state = o.kvm.state;
 	observed_done(&o);
 	return state;
