@@ -93,11 +93,15 @@ def module(vm, t):
         return vm.out(f'stat -c %y {metrics}')
 
     vm.out("sed -i 's/pass_interval: 30s/pass_interval: 1h/' /etc/latencyd/latencyd.yaml; "
-           'systemctl reload latencyd; sleep 5')
-    before = written()
-    vm.run('sleep 10')
-    t.equal(written(), before, 'passes while nothing happens')
-    vm.out('modprobe dummy numdummies=1')
+           'systemctl reload latencyd')
+    for _ in range(12):  # what the machine does by itself asks for looks, too
+        before = written()
+        vm.run('sleep 10')
+        if written() == before:
+            break
+    else:
+        t.check(False, 'passes for two minutes, while nothing happens')
+    vm.out('modprobe blowfish_generic')
     t.check(wait_for(written, lambda seen: seen != before) != before, 'no pass after it')
     t.equal(published(vm)['verdict'], 'verified', 'the verdict')
     still_right(vm, t)

@@ -169,7 +169,7 @@ class Machine:
         return result
 
     def talk(self, command, *answers, timeout=120):
-        """Runs a shell command on a terminal of its own; each answer is (prompt, what is typed)."""
+        """Runs a shell command on a terminal of its own; each answer is (prompt, the password)."""
         try:
             status, shown = self.channel.talk(command, answers, timeout)
         except LabError as error:
@@ -250,7 +250,7 @@ class Machine:
                       self.read(f'{log}.err', ''))
 
     def save(self, state, timeout=120):
-        """Writes the VM's state to a file and ends QEMU; the disk stays as it is then."""
+        """Stops the VM and writes its state to a file; the disk stays as it is then."""
         self.run('sync', check=True)
         self.qmp('stop')
         self.qmp('migrate-set-parameters', **{'max-bandwidth': 1 << 40})
@@ -260,11 +260,6 @@ class Machine:
             if status in ('failed', 'cancelled') or time.monotonic() > deadline:
                 raise self._failed('saving', f'the migration to {state} is {status}')
             time.sleep(0.05)
-        self.qmp('quit')
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            raise self._failed('saving', 'QEMU did not quit') from None
 
     def rss_mib(self):
         """Resident memory of QEMU."""

@@ -19,6 +19,7 @@ from .common import LAB_DIR, LabError, Step, say
 from .machine import DEVICES, Machine, qemu_version
 
 KEPT = 3
+SAVE_ATTEMPTS = 10
 _registry = {}
 _failed = {}
 _failed_lock = threading.Lock()
@@ -72,12 +73,33 @@ def _is_usable(folder, below):
         return False
 
 
+def _save(machine, state):
+    """Saves a state that was seen to start again.
+
+    QEMU's TCG writes the state of a vCPU that is inside a nested guest, and then refuses to read it
+    ("vCPU set in guest-mode inconsistent", cpu_post_load() of target/i386/machine.c): a moment later
+    it is outside.
+    """
+    for attempt in range(1, SAVE_ATTEMPTS + 1):
+        machine.save(state)
+        try:
+            with Machine(f'{machine.name}-again', machine.disk) as again:
+                again.start(state)
+            return
+        except LabError as error:
+            if attempt == SAVE_ATTEMPTS:
+                raise
+            say(f'lab: the saved state does not start, so it is saved again: {error}')
+        machine.qmp('cont')
+        time.sleep(0.3)
+
+
 def _build(wanted, folder, parent):
     machine = Machine(wanted.name, parent / ('disk.qcow2' if wanted.parent else 'base.qcow2'))
     with machine, Step(f'making the snapshot "{wanted.name}"', wanted.usually):
         machine.start(parent / 'state.zst' if wanted.parent else None)
         wanted.build(machine)
-        machine.save(machine.folder / 'state.zst')
+        _save(machine, machine.folder / 'state.zst')
         machine.stop()
         for name in ('agent.sock', 'qmp.sock'):
             (machine.folder / name).unlink(missing_ok=True)
