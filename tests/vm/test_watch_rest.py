@@ -6,12 +6,15 @@ from labvm.runner import lab_test
 from labvm.watching import THROTTLING, daemon_pid, mark, alerts, describe
 
 REST_S = 300
+PASSES = REST_S // 30
 AS_NOBODY = 'runuser -u nobody -- '
 
 
 def _switches(vm, pid):
+    """How often it went to sleep, each a wake-up later; and how often others took the CPU from it,
+    which tells how busy the machine is."""
     lines = vm.read(f'/proc/{pid}/status').splitlines()
-    return sum(int(line.split()[1]) for line in lines if 'ctxt_switches' in line)
+    return [int(line.split()[1]) for line in lines if 'ctxt_switches' in line]
 
 
 @lab_test(f'watching: at rest for {REST_S} s latencyd wakes for its passes, never on an isolated CPU, '
@@ -24,17 +27,18 @@ def rest(vm, t):
            'echo 1 > events/sched/sched_switch/enable; echo > trace; echo 1 > tracing_on; true')
     before = _switches(vm, pid)
     vm.run(f'sleep {REST_S}', timeout=REST_S + 60)
-    switches = _switches(vm, pid) - before
+    slept, preempted = (now - then for now, then in zip(_switches(vm, pid), before))
     on_isolated = vm.out(f'echo 0 > {trace}/tracing_on; '
                          f'grep -cE "\\[00[23]\\].* sched_switch" {trace}/trace || true')
     ran = int(vm.out(f'grep -c sched_switch {trace}/trace || true'))
     pss = int(vm.out(f'sed -n "s/^Pss:[^0-9]*\\([0-9]*\\).*/\\1/p" /proc/{pid}/smaps_rollup'))
-    t.note(f'{switches} context switches in {REST_S} s ({REST_S // 30} passes), {ran} times '
-           f'scheduled, {on_isolated} of them on isolated CPUs; PSS {pss} KiB')
+    t.note(f'{slept} wake-ups in {REST_S} s ({PASSES} passes), preempted {preempted} times; {ran} '
+           f'times scheduled, {on_isolated} of them on isolated CPUs; PSS {pss} KiB')
     t.check(ran > 0, 'nothing was traced')
     t.equal(on_isolated, '0', 'times scheduled on an isolated CPU')
     t.check(pss <= 3072, f'PSS {pss} KiB is more than 3 MB')
-    t.check(switches < REST_S, f'{switches} context switches are more than one a second')
+    # A pass waits for the bus and the journal; irqbalance, which runs here, wakes latencyd too.
+    t.check(slept <= 10 * PASSES, f'{slept} wake-ups are more than ten a pass')
     allowed = vm.out(f'sed -n "s/^Cpus_allowed_list:.//p" /proc/{pid}/status')
     t.equal(allowed, '0-1', 'CPUs that latencyd may use')
 
