@@ -25,26 +25,50 @@ static bool stands_in_the_way(const struct setting_verdict *v)
 	       v->verdict != VERDICT_NOT_APPLICABLE && v->verdict != VERDICT_UNMANAGED;
 }
 
+static bool says_the_same(const struct setting_verdict *a, const struct setting_verdict *b)
+{
+	return a->verdict == b->verdict &&
+	       streq(a->reason ? a->reason : "", b->reason ? b->reason : "");
+}
+
+/* "watchdogs, tsc are unknown (the guest does not answer)": the setting at @i, which stands in the
+ * way, and those behind it that say the same. Returns where another one may follow. */
+static size_t write_alike(FILE *f, const struct setting_verdict *settings, size_t n, size_t i)
+{
+	const struct setting_verdict *first = &settings[i];
+	size_t n_names = 0;
+
+	for (; i < n; i++) {
+		if (!stands_in_the_way(&settings[i]))
+			continue;
+		if (!says_the_same(first, &settings[i]))
+			break;
+		fprintf(f, "%s%s", n_names++ ? ", " : "", settings[i].setting->name);
+	}
+	fprintf(f, " %s %s", n_names > 1 ? "are" : "is", verdict_name(first->verdict));
+	if (first->reason)
+		fprintf(f, " (%s)", first->reason);
+	return i;
+}
+
 /* "irq_affinity is drifted (IRQ 24 is on CPU 3); watchdogs is unknown", each behind @of; NULL when
  * out of memory. */
 static char *unverified_text(const char *of, const struct setting_verdict *settings,
 			     size_t n_settings, enum machine_verdict verdict)
 {
 	char *text = NULL;
-	size_t size, n = 0;
+	size_t size, n = 0, i = 0;
 	FILE *f = open_memstream(&text, &size);
 
 	if (!f)
 		return NULL;
-	for (size_t i = 0; i < n_settings; i++) {
-		const struct setting_verdict *v = &settings[i];
-
-		if (!stands_in_the_way(v))
+	while (i < n_settings) {
+		if (!stands_in_the_way(&settings[i])) {
+			i++;
 			continue;
-		fprintf(f, "%s%s%s is %s", n++ ? "; " : "", of, v->setting->name,
-			verdict_name(v->verdict));
-		if (v->reason)
-			fprintf(f, " (%s)", v->reason);
+		}
+		fprintf(f, "%s%s", n++ ? "; " : "", of);
+		i = write_alike(f, settings, n_settings, i);
 	}
 	if (!n)
 		fprintf(f, "%sthe machine is %s", of, machine_verdict_name(verdict));

@@ -82,6 +82,29 @@ static void unverified_machine_is_refused_and_nothing_is_written(void **state)
 	assert_null(b->run.id);
 }
 
+static int cannot_be_seen(const struct sysroot *root, const struct desired *d, struct report *r)
+{
+	(void)root;
+	(void)d;
+	for (size_t i = 0; i < r->n_settings; i++) {
+		r->settings[i].verdict = VERDICT_UNKNOWN;
+		r->settings[i].reason = "it does not answer";
+	}
+	r->verdict = MACHINE_DEGRADED;
+	return 0;
+}
+
+static void settings_that_say_the_same_are_told_together(void **state)
+{
+	struct bench *b = *state;
+
+	bench_install_tool(b, "result 2 3 5000 23 1");
+	b->options.overlay = cannot_be_seen;
+	assert_int_equal(bench_go(b, 1), -EPERM);
+	assert_non_null(
+		strstr(b->error.what, "irq_affinity, watchdogs are unknown (it does not answer)"));
+}
+
 /* From the bench's look of this number on a setting is contested, though it is right. */
 static int contested_from;
 
@@ -252,6 +275,7 @@ int main(void)
 		TEST(complete_run_is_judged_and_kept),
 		TEST(result_has_everything_the_contract_names),
 		TEST(unverified_machine_is_refused_and_nothing_is_written),
+		TEST(settings_that_say_the_same_are_told_together),
 		TEST(what_is_right_and_contested_is_not_measured),
 		TEST(what_is_contested_after_the_run_makes_it_inconclusive),
 		TEST(captured_tree_and_empty_isolation_are_refused),
