@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 
 #define AGENT		 "/usr/bin/pkttyagent"
-#define AGENT_TIMEOUT_MS 5000
+#define AGENT_TIMEOUT_MS 25000 /* what its own call to polkit may take, which may start that */
 
 /* In the child. It ends with us however we end: on its own it would keep the terminal, and keep it
  * from showing what is typed. */
