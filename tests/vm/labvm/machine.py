@@ -10,12 +10,13 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
 
 from . import channel
-from .common import LAB_DIR, LabError, tail
+from .common import LAB_DIR, LabError, say, tail
 
 DEVICES = [
     '-machine', 'q35', '-accel', 'tcg,thread=multi,tb-size=512', '-cpu', 'max,la57=off',
@@ -32,6 +33,9 @@ DEVICES = [
     '-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=agent,name=lab.0',
     '-netdev', 'user,id=net,restrict=on', '-device', 'virtio-net-pci,netdev=net,romfile=',
 ]
+CRASHES = {-number for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL,
+                                  signal.SIGFPE)}
+ATTEMPTS = 3
 _numbers = itertools.count()
 
 
@@ -50,6 +54,26 @@ class Result:
 
 class CommandFailed(LabError):
     """A command that had to succeed did not."""
+
+
+class QemuCrashed(LabError):
+    """QEMU died of a fault of its own, which tells nothing of what ran in it."""
+
+
+def despite_crashes(what, do):
+    """Returns do(), done again when QEMU crashed in it.
+
+    TCG before QEMU 8.2 lets a vCPU go on with the addresses of a device's registers while another
+    vCPU moves them, as every boot does ("softmmu: Use async_run_on_cpu in tcg_commit" ended that):
+    about one boot in some hundreds ends in memory_region_dispatch_write().
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return do()
+        except QemuCrashed as crash:
+            if attempt == ATTEMPTS:
+                raise
+            say(f'lab: {what}: begun again, because {crash}')
 
 
 def qemu_version():
@@ -78,8 +102,22 @@ class Machine:
         return self
 
     def __exit__(self, kind, value, trace):
+        crash = self._crash() if isinstance(value, Exception) else None
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+        if crash:
+            raise QemuCrashed(crash) from value
+
+    def _crash(self):
+        """What QEMU died of, if it did; its sockets close a moment before it is gone."""
+        try:
+            status = self.process.wait(2) if self.process else 0
+        except subprocess.TimeoutExpired:
+            return None
+        if status not in CRASHES:
+            return None
+        return (f'QEMU crashed ({signal.Signals(-status).name}); the end of the console:\n'
+                f'{tail(self.console, 5)}\nQEMU said:\n{tail(self.folder / "qemu.log", 5)}')
 
     def _failed(self, what, error):
         return LabError(f'{self.name}: {what}: {error}\nthe end of the console:\n'
@@ -169,7 +207,7 @@ class Machine:
         return result
 
     def talk(self, command, *answers, timeout=120):
-        """Runs a shell command on a terminal of its own; each answer is (prompt, the password)."""
+        """Runs a shell command on a terminal of its own; each answer is (prompt, what is typed)."""
         try:
             status, shown = self.channel.talk(command, answers, timeout)
         except LabError as error:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from . import snapshots
 from .here import Here
 from .common import LAB_DIR, LabError, VM_DIR, say, tail
-from .machine import Machine
+from .machine import Machine, despite_crashes
 
 HERE = 'this machine'
 _tests = []
@@ -25,6 +25,10 @@ _tests = []
 
 class Failure(Exception):
     """A claim that does not hold."""
+
+
+class Failed(Exception):
+    """A test that failed: the reason to report, and its notes."""
 
 
 class Skip(Exception):
@@ -192,38 +196,47 @@ def _shorten(text, lines=40):
     return '\n'.join(kept)
 
 
+def _attempt(case):
+    """Runs a test in a VM of its own; returns its notes, or raises Skip, or what went wrong."""
+    report, timed_out = Report(), threading.Event()
+    folder = None if case.start == HERE else snapshots.ensure(case.start)
+    with Machine('test', folder / 'disk.qcow2') if folder else Here() as vm:
+        def give_up():
+            timed_out.set()
+            vm.kill()
+        timer = threading.Timer(case.timeout, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            vm.start(*([folder / 'state.zst'] if folder else []))
+            case.function(vm, report)
+        except Skip:
+            raise
+        except Exception as error:
+            timer.cancel()
+            reason = str(error) if isinstance(error, (Failure, LabError)) else \
+                traceback.format_exc()
+            if timed_out.is_set():
+                reason = f'no end within {case.timeout} s\n{reason}'
+            raise Failed(f'{_shorten(reason)}\n{_keep_failure(case, reason, vm)}',
+                         report.notes) from error
+        finally:
+            timer.cancel()
+    return report.notes
+
+
 def run_case(run, case):
-    """Runs one test in a VM of its own and reports it."""
-    start, report, vm = time.monotonic(), Report(), None
-    outcome, reason = 'passed', ''
-    timed_out = threading.Event()
+    """Runs one test and reports it."""
+    start, outcome, reason, notes = time.monotonic(), 'passed', '', []
     try:
-        folder = None if case.start == HERE else snapshots.ensure(case.start)
-        with Machine('test', folder / 'disk.qcow2') if folder else Here() as vm:
-            def give_up():
-                timed_out.set()
-                vm.kill()
-            timer = threading.Timer(case.timeout, give_up)
-            timer.daemon = True
-            timer.start()
-            try:
-                vm.start(*([folder / 'state.zst'] if folder else []))
-                case.function(vm, report)
-            except Skip as skip:
-                outcome, reason = 'skipped', str(skip)
-            except Exception as error:
-                timer.cancel()
-                reason = str(error) if isinstance(error, (Failure, LabError)) else \
-                    traceback.format_exc()
-                if timed_out.is_set():
-                    reason = f'no end within {case.timeout} s\n{reason}'
-                outcome = 'failed'
-                reason = f'{_shorten(reason)}\n{_keep_failure(case, reason, vm)}'
-            finally:
-                timer.cancel()
+        notes = despite_crashes(case.name, lambda: _attempt(case))
+    except Skip as skip:
+        outcome, reason = 'skipped', str(skip)
+    except Failed as failed:
+        outcome, (reason, notes) = 'failed', failed.args
     except Exception as error:
         outcome, reason = 'failed', _shorten(str(error) or repr(error))
-    run.report(case, outcome, reason, report.notes, time.monotonic() - start)
+    run.report(case, outcome, reason, notes, time.monotonic() - start)
 
 
 def _work(run):

@@ -16,7 +16,7 @@ import uuid
 
 from . import image
 from .common import LAB_DIR, LabError, Step, say
-from .machine import DEVICES, Machine, qemu_version
+from .machine import DEVICES, Machine, despite_crashes, qemu_version
 
 KEPT = 3
 SAVE_ATTEMPTS = 10
@@ -137,7 +137,7 @@ def ensure(name):
                 raise LabError(f'the snapshot "{name}" could not be made: {_failed[folder]}')
         if not _is_usable(folder, parent):
             try:
-                _build(wanted, folder, parent)
+                despite_crashes(f'the snapshot "{name}"', lambda: _build(wanted, folder, parent))
             except Exception as error:
                 with _failed_lock:
                     _failed[folder] = error

@@ -1,0 +1,17 @@
+"""The lab itself, where its word depends on it."""
+
+import os
+import signal
+
+from labvm.runner import lab_test
+
+_crashed = []
+
+
+@lab_test('a test whose QEMU crashes is begun again', 'stock')
+def qemu_crashes(vm, t):
+    if not _crashed:
+        _crashed.append(vm.process.pid)
+        os.kill(vm.process.pid, signal.SIGSEGV)
+    vm.run('true', check=True)
+    t.check(vm.process.pid not in _crashed, 'the VM whose QEMU crashed still answers')
