@@ -24,6 +24,11 @@ RULE = """polkit.addRule(function(action, subject) {
 """
 # The helper that waits for a password; its name as the kernel cuts it.
 ASKING = 'pgrep -x polkit-agent-he'
+# The agent shows its prompt first, then turns its terminal's echo off with TCSAFLUSH, which throws
+# away what was typed until then. Its terminal: runuser -P makes another one.
+TYPE = 'TYPE NOW'
+LISTENS = ('(until stty -a -F /dev/$(ps -o tty= -C pkttyagent) 2> /dev/null | grep -qw -- -echo; '
+           f'do sleep 0.2; done; echo {TYPE}) & ')
 # What is left of a question on the terminal: its agent, and whether what is typed is shown again.
 LEFT = ('; sleep 1; pgrep -x pkttyagent && echo AGENT LEFT; '
         'stty -a | grep -qw -- -echo && echo NO ECHO; true')
@@ -113,18 +118,17 @@ def root(vm, t):
 
 def _asked(vm, t, login):
     """latencyctl on a terminal, as `login` starts it: a wrong password, the right one, none."""
-    def pause(*answers):
-        return vm.talk(login.format('latencyctl pause --for 60'), *answers, timeout=60)
-    wrong = pause((PROMPT, WRONG))
+    command = LISTENS + login.format('latencyctl pause --for 60')
+    wrong = vm.talk(command, (TYPE, WRONG), timeout=60)
     t.check('Authenticating as: boss' in wrong.out, f'nobody was asked\n{wrong}')
     _refused(t, wrong, FAILED)
     t.equal(_paused(vm), False, 'paused with a wrong password')
-    right = pause((PROMPT, RIGHT))
+    right = vm.talk(command, (TYPE, RIGHT), timeout=60)
     t.equal(right.status, 0, f'with the right password\n{right}')
     t.check(RIGHT.strip() not in right.out, f'the password was shown\n{right}')
     t.equal(_paused(vm), True, 'paused with the right password')
     vm.out('latencyctl resume')
-    ended = vm.talk(login.format('latencyctl pause --for 60') + LEFT, (PROMPT, '\x03'), timeout=60)
+    ended = vm.talk(command + LEFT, (TYPE, '\x03'), timeout=60)
     t.check('LEFT' not in ended.out and 'NO ECHO' not in ended.out, f'after Ctrl-C\n{ended}')
     t.equal(_paused(vm), False, 'paused after Ctrl-C')
 

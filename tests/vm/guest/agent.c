@@ -8,7 +8,6 @@
  *   'X' run "bash -c PAYLOAD"                   'O' standard output   'E' standard error
  *   'T' the same on a new terminal              'R' the end: i32 exit status, 128 + signal
  *   'I' input for the terminal                  'D' a piece of the file asked for
- *   'H' the same, once its echo is off
  *   'S' terminal size: u16 rows, u16 columns
  *   'K' SIGKILL to the command's session
  *   'P' create a file: path, NUL, u32 mode      'p' append to it      'C' close it: 'R' is errno
@@ -34,7 +33,6 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
 
 #define PORT_NAME   "lab.0\n"
@@ -42,7 +40,6 @@
 #define HEADER_SIZE 9
 #define CHUNK_SIZE  (32u * 1024)
 #define MAX_PAYLOAD (128u * 1024)
-#define ECHO_MS     10000
 
 struct job {
 	uint32_t id;
@@ -230,21 +227,6 @@ static void write_all(int fd, const char *data, uint32_t size)
 	}
 }
 
-/*
- * Who asks for a password shows the prompt first, and then turns the echo off with TCSAFLUSH, which
- * throws away what was typed until then.
- */
-static void wait_for_no_echo(int terminal)
-{
-	struct termios state;
-
-	for (int ms = 0; ms < ECHO_MS; ms += 10) {
-		if (tcgetattr(terminal, &state) < 0 || !(state.c_lflag & ECHO))
-			return;
-		poll(NULL, 0, 10);
-	}
-}
-
 static void begin_put(const char *path, uint32_t size)
 {
 	size_t path_size = strlen(path) + 1;
@@ -300,10 +282,6 @@ static void handle_frame(char type, uint32_t id, char *data, uint32_t size)
 	case 'T':
 		start_terminal(id, data);
 		break;
-	case 'H':
-		if (job)
-			wait_for_no_echo(job->fds[0]);
-		/* fall through */
 	case 'I':
 		if (job)
 			write_all(job->fds[0], data, size);

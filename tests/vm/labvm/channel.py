@@ -166,10 +166,9 @@ class Channel:
         return data
 
     def talk(self, command, answers, timeout):
-        """Runs a command on a terminal in the guest and answers each prompt for a password.
+        """Runs a command on a terminal in the guest and types an answer to each prompt.
 
-        answers: [(prompt, what is typed once the echo is off)], in their order.
-        Returns (status, what was shown).
+        answers: [(prompt, what is typed)], in their order. Returns (status, what was shown).
         """
         ident, shown, unanswered, left = self._new_id(), b'', b'', list(answers)
         deadline = time.monotonic() + timeout
@@ -187,7 +186,7 @@ class Channel:
                 return struct.unpack('<i', data)[0], shown
             shown, unanswered = shown + data, unanswered + data
             if left and left[0][0].encode() in unanswered:
-                self._send(b'H', ident, left.pop(0)[1].encode())
+                self._send(b'I', ident, left.pop(0)[1].encode())
                 unanswered = b''
 
     def terminal(self, command, keyboard, screen, size):

@@ -5,6 +5,7 @@ import json
 from . import kernel, product
 from .common import LabError
 from .snapshots import snapshot
+from .watching import wait_for
 
 STOCK_RECORD = '/root/lab-stock.json'
 APPLY_LOG = '/root/lab-apply.json'
@@ -41,3 +42,8 @@ def verified(machine):
         raise LabError(f'not verified after apply --reboot.\n{apply}\n{verify}\n{status}\n'
                        f'{journal}')
     machine.wait_settled()
+    # The last thing that the daemon keeps of a boot: its first passes are over then.
+    kept = wait_for(lambda: json.loads(machine.read('/var/lib/latencyd/alerts.json')),
+                    lambda kept: kept['fingerprint'], 120)
+    if not kept['fingerprint']:
+        raise LabError(f'latencyd keeps no fingerprint of the verified machine: {kept}')
