@@ -99,7 +99,22 @@ static int environment_of(const struct alert *a, const char *id, char **ret)
 	return 0;
 }
 
-static int write_environment(const char *instance, const char *text, struct error *e)
+int alert_unit_prepare(const struct alert *a, const char *id, char **ret_instance,
+		       char **ret_environment, struct error *e)
+{
+	int r = instance_of(a, ret_instance);
+
+	if (r < 0)
+		return error_set(e, r, "no unit can be named for the alert of %s: %s", a->setting,
+				 strerror(-r));
+	r = environment_of(a, id, ret_environment);
+	if (r >= 0)
+		return 0;
+	free(take_ptr(*ret_instance));
+	return error_set(e, r, "out of memory");
+}
+
+int alert_unit_write(const char *instance, const char *environment, struct error *e)
 {
 	_cleanup_free_ char *path = NULL;
 	int r;
@@ -109,27 +124,5 @@ static int write_environment(const char *instance, const char *text, struct erro
 	r = root_mkdir_p(ALERT_FOLDER, 0700);
 	if (r < 0)
 		return error_set(e, r, "cannot make " ALERT_FOLDER ": %s", strerror(-r));
-	return root_replace_unsynced(path, text, strlen(text), 0600, e);
-}
-
-int alert_unit_prepare(const struct alert *a, const char *id, char **ret_unit, struct error *e)
-{
-	_cleanup_free_ char *instance = NULL, *text = NULL;
-	char *unit;
-	int r;
-
-	r = instance_of(a, &instance);
-	if (r < 0)
-		return error_set(e, r, "no unit can be named for the alert of %s: %s", a->setting,
-				 strerror(-r));
-	r = environment_of(a, id, &text);
-	if (r < 0)
-		return error_set(e, r, "out of memory");
-	r = write_environment(instance, text, e);
-	if (r < 0)
-		return r;
-	if (asprintf(&unit, "latencyd-alert@%s.service", instance) < 0)
-		return error_set(e, -ENOMEM, "out of memory");
-	*ret_unit = unit;
-	return 0;
+	return root_replace_unsynced(path, environment, strlen(environment), 0600, e);
 }

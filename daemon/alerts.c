@@ -97,12 +97,14 @@ void alerts_keep_last(struct manager *m)
 static void start_unit(struct manager *m, const struct alert *a, const char *id)
 {
 	_cleanup_error_ struct error e = { 0 };
-	_cleanup_free_ char *unit = NULL;
+	char *instance, *environment;
 
-	if (alert_unit_prepare(a, id, &unit, &e) < 0)
+	if (alert_unit_prepare(a, id, &instance, &environment, &e) < 0) {
 		manager_complain_of(m, &e, e.code);
-	else
-		bus_start_unit(m, unit);
+		return;
+	}
+	alert_runs_add(m, instance, environment);
+	free(instance);
 }
 
 static void tell(struct manager *m, const struct alert *a, const char *id)

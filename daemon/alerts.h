@@ -60,7 +60,10 @@ int alerts_from_text(const char *text, const char *boot_id, struct alerts *ret,
 #define ALERT_FOLDER "/run/latencyd/alert"
 
 /*
- * Writes what the unit of @alert gets as its environment, ALERT_FOLDER/INSTANCE.env. *ret_unit
- * (malloc()ed) is its name: latencyd-alert@SETTING.service, or @GUEST:SETTING for a guest's.
+ * What the unit of @alert is told: *ret_instance, SETTING or GUEST:SETTING, and *ret_environment,
+ * the text of its environment file. Both malloc()ed, and untouched after an error.
  */
-int alert_unit_prepare(const struct alert *alert, const char *id, char **ret_unit, struct error *e);
+int alert_unit_prepare(const struct alert *alert, const char *id, char **ret_instance,
+		       char **ret_environment, struct error *e);
+/* ALERT_FOLDER/INSTANCE.env, which latencyd-alert@INSTANCE.service reads when it starts. */
+int alert_unit_write(const char *instance, const char *environment, struct error *e);

@@ -12,9 +12,6 @@
 #include "daemon/bus_side.h"
 #include "daemon/manager.h"
 
-#define SYSTEMD_NAME	  "org.freedesktop.systemd1"
-#define SYSTEMD_PATH	  "/org/freedesktop/systemd1"
-#define SYSTEMD_INTERFACE "org.freedesktop.systemd1.Manager"
 /* After the look that a batch of events asks for. */
 #define PRIORITY (SD_EVENT_PRIORITY_NORMAL + 2)
 
@@ -56,6 +53,7 @@ void bus_close(struct manager *m)
 {
 	m->requests.side = bus_side_free(m->requests.side);
 	verified_target_forget(&m->target);
+	alert_runs_forget(&m->alert_runs);
 	m->bus = sd_bus_flush_close_unref(m->bus);
 }
 
@@ -77,21 +75,4 @@ void bus_signal_alert(struct manager *m, const struct alert *a)
 		(void)sd_bus_emit_signal(m->bus, BUS_PATH, BUS_INTERFACE, "SettingChanged", "sssss",
 					 a->guest ? a->guest : "", a->setting, verdict_name(a->was),
 					 verdict_name(a->now), text);
-}
-
-static int on_unit_job(sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	(void)error;
-	if (sd_bus_message_is_method_error(reply, NULL))
-		manager_complain(userdata, "systemd refuses a unit: %s",
-				 sd_bus_message_get_error(reply)->message);
-	return 0;
-}
-
-void bus_start_unit(struct manager *m, const char *unit)
-{
-	if (m->bus)
-		(void)sd_bus_call_method_async(m->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH,
-					       SYSTEMD_INTERFACE, "StartUnit", on_unit_job, m, "ss",
-					       unit, "replace");
 }

@@ -27,5 +27,3 @@ int bus_export(sd_bus *bus, struct manager *m);
 void bus_announce(struct manager *m);
 /* Emits SettingChanged. */
 void bus_signal_alert(struct manager *m, const struct alert *a);
-/* Starts a unit of systemd's without waiting for it. */
-void bus_start_unit(struct manager *m, const char *unit);

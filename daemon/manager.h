@@ -7,6 +7,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/alert_runs.h"
 #include "daemon/alerts.h"
 #include "daemon/guest_asker.h"
 #include "daemon/guest_role.h"
@@ -57,6 +58,7 @@ struct manager {
 	uint64_t touched; /* bits of the settings to look at in this turn of the loop */
 	struct reconcile memory;
 	struct alerts alerts;
+	struct alert_runs alert_runs;
 	uint64_t repair;  /* bits of the settings to be mended, as the last look at them said */
 	uint64_t wake;	  /* bits of the settings that the wake timer looks at */
 	uint64_t pass_us; /* how long the last pass took */

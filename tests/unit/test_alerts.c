@@ -163,13 +163,15 @@ static char *sourced(const char *file, const char *name)
 static void a_unit_gets_hostile_text_as_one_value(void **state)
 {
 	struct alert a = alert_of("irq_affinity", VERDICT_DRIFTED);
-	_cleanup_free_ char *unit = NULL, *comm = NULL, *alert = NULL, *text = NULL;
+	_cleanup_free_ char *instance = NULL, *environment = NULL, *comm = NULL, *alert = NULL,
+			    *text = NULL;
 
 	(void)state;
 	NEED_NAMESPACE();
 	a.guest = strdup("vnf0");
-	assert_int_equal(alert_unit_prepare(&a, "boot:1", &unit, NULL), 0);
-	assert_string_equal(unit, "latencyd-alert@vnf0:irq_affinity.service");
+	assert_int_equal(alert_unit_prepare(&a, "boot:1", &instance, &environment, NULL), 0);
+	assert_string_equal(instance, "vnf0:irq_affinity");
+	assert_int_equal(alert_unit_write(instance, environment, NULL), 0);
 	comm = sourced(ALERT_FOLDER "/vnf0:irq_affinity.env", "LATENCYD_WRITER_COMM");
 	assert_string_equal(comm, HOSTILE_COMM_TAMED);
 	alert = sourced(ALERT_FOLDER "/vnf0:irq_affinity.env", "LATENCYD_ALERT");
@@ -188,10 +190,11 @@ static void a_name_that_is_no_name_makes_no_unit(void **state)
 	NEED_NAMESPACE();
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		struct alert a = alert_of(names[i], VERDICT_DRIFTED);
-		char *unit = NULL;
+		char *instance = NULL, *environment = NULL;
 
-		assert_true(alert_unit_prepare(&a, "boot:1", &unit, NULL) < 0);
-		assert_null(unit);
+		assert_true(alert_unit_prepare(&a, "boot:1", &instance, &environment, NULL) < 0);
+		assert_null(instance);
+		assert_null(environment);
 		alert_done(&a);
 	}
 	assert_int_equal(root_exists(ALERT_FOLDER), 0);
