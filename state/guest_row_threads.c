@@ -62,8 +62,19 @@ static const struct observed_thread *vcpu_thread(const struct observed_guest *se
 	return NULL;
 }
 
-static int judge_vcpu(const struct observed *o, const struct desired_vcpu *w,
-		      const struct observed_thread *t, struct report *r, struct verdict_item *item)
+/* A QEMU that starts makes one thread after the other; its monitor answers when all are there. */
+static void judge_missing(const struct observed_guest *seen, struct verdict_item *item)
+{
+	bool told = streq(seen->vcpus_by.text, "qmp");
+
+	item->verdict = told ? VERDICT_UNFIXABLE : VERDICT_UNKNOWN;
+	item->reason = told ? "the guest was started with fewer vCPUs"
+			    : "no thread has its name, and QEMU's monitor does not answer";
+}
+
+static int judge_vcpu(const struct observed *o, const struct observed_guest *seen,
+		      const struct desired_vcpu *w, const struct observed_thread *t,
+		      struct report *r, struct verdict_item *item)
 {
 	int k;
 
@@ -74,8 +85,7 @@ static int judge_vcpu(const struct observed *o, const struct desired_vcpu *w,
 	if (!item->want || !item->live)
 		return -ENOMEM;
 	if (!t) {
-		item->verdict = VERDICT_UNFIXABLE;
-		item->reason = "the guest was started with fewer vCPUs";
+		judge_missing(seen, item);
 		return 0;
 	}
 	k = is_pinned(t, o->n_cpus, w->cpu);
@@ -132,7 +142,7 @@ static int judge_items(const struct desired_guest *g, const struct observed *o,
 		item->id = arena_printf(&r->arena, "%zu", i);
 		if (!item->id)
 			return -ENOMEM;
-		k = judge_vcpu(o, &g->vcpus[i], vcpu_thread(seen, i), r, item);
+		k = judge_vcpu(o, seen, &g->vcpus[i], vcpu_thread(seen, i), r, item);
 		if (k < 0)
 			return k;
 	}

@@ -68,6 +68,8 @@ static void plugged_and_missing_vcpus_are_named(void **state)
 	rows_assert_steps(f, "");
 	f->seen->n_threads = 2;
 	rows_assert_verdict(f, "guest_vcpus", VERDICT_UNFIXABLE, "fewer vCPUs");
+	f->seen->vcpus_by = rows_known("thread names");
+	rows_assert_verdict(f, "guest_vcpus", VERDICT_UNKNOWN, "monitor does not answer");
 	rows_assert_steps(f, "");
 }
 
