@@ -61,7 +61,7 @@ int alerts_from_text(const char *text, const char *boot_id, struct alerts *ret,
 
 /*
  * What the unit of @alert is told: *ret_instance, SETTING or GUEST:SETTING, and *ret_environment,
- * the text of its environment file. Both malloc()ed, and untouched after an error.
+ * the text of its environment file. Both malloc()ed; neither is to be freed after an error.
  */
 int alert_unit_prepare(const struct alert *alert, const char *id, char **ret_instance,
 		       char **ret_environment, struct error *e);
