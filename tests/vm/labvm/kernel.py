@@ -66,10 +66,15 @@ def is_managed(name):
 
 
 def threads(vm, pattern):
-    """{comm: (pid, allowed CPUs, policy, priority)} of kernel threads whose name matches."""
+    """{comm: (pid, allowed CPUs, policy, priority)} of kernel threads whose name matches.
+
+    status is read whole: bash seeks back to the end of each line that it reads from a file, and
+    what stands there moved when the thread began to run or to sleep since.
+    """
     script = (f'for d in /proc/[0-9]*; do read -r c < $d/comm 2>/dev/null || continue; '
               f'case $c in {pattern}) ;; *) continue;; esac; '
-              'while read -r k v; do [ "$k" = Cpus_allowed_list: ] && a=$v; done < $d/status; '
+              'while read -r k v; do [ "$k" = Cpus_allowed_list: ] && a=$v; done '
+              '<<< "$(< $d/status)"; '
               'read -r s < $d/stat; set -- ${s##*) }; echo "$c ${d#/proc/} $a ${39} ${38}"; done')
     rows = [line.split() for line in vm.run(f'{script}; true', check=True).out.splitlines()]
     return {c: (int(pid), cpus(a), int(policy), int(priority))
