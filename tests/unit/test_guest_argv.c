@@ -329,6 +329,9 @@ static bool bring_loopback_up(void)
 	return fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0;
 }
 
+/* How long QEMU may be silent where much else runs. */
+#define PATIENCE_S 120
+
 static bool prepare_machine(void)
 {
 	return unshare(CLONE_NEWNS | CLONE_NEWNET) == 0 && bring_loopback_up() &&
@@ -380,7 +383,7 @@ static int connect_monitor(pid_t pid)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX,
 				       .sun_path = GUEST_RUN_DIRECTORY "/vnf0/qmp.sock" };
-	double end = now_s() + 20;
+	double end = now_s() + PATIENCE_S;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
@@ -407,10 +410,12 @@ static void wait_for(int fd, const char *part)
 	text[0] = '\0';
 	while (!strstr(text, part)) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
-		ssize_t k = poll(&p, 1, 10000) == 1 ? read(fd, text + n, sizeof(text) - 1 - n) : -1;
+		int ready = poll(&p, 1, PATIENCE_S * 1000);
+		ssize_t k = ready == 1 ? read(fd, text + n, sizeof(text) - 1 - n) : -1;
 
 		if (k <= 0)
-			fail_msg("QEMU did not say %s, but: %s", part, text);
+			fail_msg("QEMU did not say %s, but: %s (%s)", part, text,
+				 ready == 1 ? "it ended" : "it is silent");
 		n += (size_t)k;
 		text[n] = '\0';
 	}

@@ -60,7 +60,8 @@ def _written(path, value, setting):
         else:
             _stranger(vm, f'echo {value} > {where}')
             alert = wait_alert(vm, since, setting, 'drifted')
-        t.check(alert, f'no alert; there were {describe(alerts(vm, since))}')
+        t.check(alert, f'no alert; {where} is {vm.read(where)}, was {right}; '
+                       f'there were {describe(alerts(vm, since))}')
         t.note(alert['MESSAGE'])
         if setting != 'watchdogs':  # two files, two writes: either may be the one that was seen
             _named(t, alert, where, 'sh', vm.out('readlink -f /bin/sh'), 'stranger.service')

@@ -5,6 +5,7 @@ have an effect: 4 CPUs and 8 GiB on two NUMA nodes, an Intel IOMMU with interrup
 virtio disk with a queue per CPU, whose interrupts the kernel manages itself.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -166,7 +167,9 @@ class Machine:
             self.channel.close()
         self.channel = None
         if self._qmp:
-            self._qmp.close()
+            # What QEMU did not take any more is still in the buffer, and close() tries it again.
+            with contextlib.suppress(OSError):
+                self._qmp.close()
         self._qmp = None
         if self.process and self.process.poll() is None:
             self.process.terminate()
@@ -182,17 +185,18 @@ class Machine:
             self.process.kill()
 
     def qmp(self, command, **arguments):
-        self._qmp.write(json.dumps({'execute': command, 'arguments': arguments}) + '\n')
-        self._qmp.flush()
-        while True:
-            line = self._qmp.readline()
-            if not line:
-                raise LabError(f'{self.name}: QEMU ended')
-            answer = json.loads(line)
-            if 'error' in answer:
-                raise LabError(f'{self.name}: QMP {command}: {answer["error"]["desc"]}')
-            if 'return' in answer:
-                return answer['return']
+        try:
+            self._qmp.write(json.dumps({'execute': command, 'arguments': arguments}) + '\n')
+            self._qmp.flush()
+            for line in self._qmp:
+                answer = json.loads(line)
+                if 'error' in answer:
+                    raise LabError(f'{self.name}: QMP {command}: {answer["error"]["desc"]}')
+                if 'return' in answer:
+                    return answer['return']
+        except OSError as error:
+            raise LabError(f'{self.name}: QMP {command}: {error}') from error
+        raise LabError(f'{self.name}: QEMU ended')
 
     def run(self, command, timeout=120, check=False, on_output=None):
         """Runs a shell command as root; with check, a status other than 0 is an error."""
