@@ -4,19 +4,16 @@
  * So each unit has a line of alerts. The first one's environment is written and the unit started;
  * the next one's turn comes when that job has ended, well or not.
  *
- * Invariant: a unit in the list has a job under way, or one that systemd was asked for. As for the
- * target (daemon/verified_target.c), systemd tells the end of a job to whoever asked for it.
+ * Invariant: a unit in the list has a job pending.
  */
 #include "daemon/alert_runs.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "daemon/manager.h"
 
-#define NAME	  "org.freedesktop.systemd1"
-#define PATH	  "/org/freedesktop/systemd1"
-#define INTERFACE "org.freedesktop.systemd1.Manager"
-#define UNIT	  "latencyd-alert@%s.service"
+#define UNIT "latencyd-alert@%s.service"
 /* A unit that takes its whole minute for each alert must not fill the memory. */
 #define WAITING_MAX 32
 
@@ -26,21 +23,14 @@ struct alert_run {
 	char *instance;
 	char *waiting[WAITING_MAX]; /* environments, the next one first */
 	size_t n_waiting;
-	sd_bus_slot *call; /* a job that systemd was asked for */
-	char *job;	   /* under way */
+	struct unit_job job;
 };
-
-static bool is_under_way(const struct alert_run *run)
-{
-	return run->call || run->job;
-}
 
 static struct alert_run *run_free(struct alert_run *run)
 {
 	for (size_t i = 0; i < run->n_waiting; i++)
 		free(run->waiting[i]);
-	sd_bus_slot_unref(run->call);
-	free(run->job);
+	unit_job_forget(&run->job);
 	free(run->instance);
 	free(run);
 	return NULL;
@@ -71,15 +61,13 @@ static void sweep(struct alert_runs *all)
 	for (struct alert_run **p = &all->first; *p;) {
 		struct alert_run *run = *p;
 
-		if (is_under_way(run)) {
+		if (unit_job_is_pending(&run->job)) {
 			p = &run->next;
 			continue;
 		}
 		*p = run->next;
 		run_free(run);
 	}
-	if (!all->first)
-		all->removals = sd_bus_slot_unref(all->removals);
 }
 
 static char *take_next(struct alert_run *run)
@@ -90,75 +78,48 @@ static char *take_next(struct alert_run *run)
 	return next;
 }
 
-static int on_job(sd_bus_message *reply, void *userdata, sd_bus_error *error);
-static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error *error);
+static void on_job_end(const char *result, const char *refusal, void *userdata);
 
-static void ask_systemd(struct alert_run *run)
+static void start(struct alert_run *run)
 {
-	struct alert_runs *all = &run->m->alert_runs;
-	sd_bus *bus = run->m->bus;
-	char *unit;
+	_cleanup_free_ char *unit = NULL;
+	int r;
 
-	if (!bus || asprintf(&unit, UNIT, run->instance) < 0)
+	if (!run->m->bus)
 		return;
-	if (all->removals ||
-	    sd_bus_match_signal_async(bus, &all->removals, NAME, PATH, INTERFACE, "JobRemoved",
-				      on_job_removed, NULL, run->m) >= 0)
-		(void)sd_bus_call_method_async(bus, &run->call, NAME, PATH, INTERFACE, "StartUnit",
-					       on_job, run, "ss", unit, "replace");
-	free(unit);
+	if (asprintf(&unit, UNIT, run->instance) < 0)
+		unit = NULL;
+	r = unit ? unit_job_ask(&run->job, run->m->bus, "StartUnit", unit, on_job_end, run)
+		 : -ENOMEM;
+	if (r < 0)
+		manager_complain(run->m, "cannot start " UNIT ": %s", run->instance, strerror(-r));
 }
 
 /* The next alert's turn; what cannot be started does not hold up those behind it. */
 static void advance(struct alert_run *run)
 {
-	while (run->n_waiting && !is_under_way(run)) {
+	while (run->n_waiting && !unit_job_is_pending(&run->job)) {
 		_cleanup_error_ struct error e = { 0 };
 		_cleanup_free_ char *environment = take_next(run);
 
 		if (alert_unit_write(run->instance, environment, &e) < 0)
 			manager_complain_of(run->m, &e, e.code);
 		else
-			ask_systemd(run);
+			start(run);
 	}
 }
 
-static int on_job(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+/* A unit that failed says so itself. */
+static void on_job_end(const char *result, const char *refusal, void *userdata)
 {
 	struct alert_run *run = userdata;
 	struct manager *m = run->m;
-	const sd_bus_error *refusal = sd_bus_message_get_error(reply);
-	const char *job;
 
-	(void)error;
-	run->call = sd_bus_slot_unref(run->call);
+	(void)result;
 	if (refusal)
-		manager_complain(m, "systemd refuses " UNIT ": %s", run->instance,
-				 refusal->message);
-	else if (sd_bus_message_read(reply, "o", &job) >= 0)
-		run->job = strdup(job);
+		manager_complain(m, "systemd refuses " UNIT ": %s", run->instance, refusal);
 	advance(run);
 	sweep(&m->alert_runs);
-	return 0;
-}
-
-static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-	struct manager *m = userdata;
-	struct alert_run *run = m->alert_runs.first;
-	const char *job;
-
-	(void)error;
-	if (sd_bus_message_read(message, "uoss", NULL, &job, NULL, NULL) < 0)
-		return 0;
-	while (run && !(run->job && streq(run->job, job)))
-		run = run->next;
-	if (!run)
-		return 0;
-	free(take_ptr(run->job));
-	advance(run);
-	sweep(&m->alert_runs);
-	return 0;
 }
 
 void alert_runs_add(struct manager *m, const char *instance, char *environment)
@@ -187,5 +148,4 @@ void alert_runs_forget(struct alert_runs *all)
 		all->first = run->next;
 		run_free(run);
 	}
-	all->removals = sd_bus_slot_unref(all->removals);
 }

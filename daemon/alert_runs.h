@@ -2,14 +2,11 @@
 /*
  * latencyd-alert@INSTANCE.service, started once for each alert of its setting, one after the other.
  */
-#include <systemd/sd-bus.h>
-
 struct alert_run;
 struct manager;
 
 struct alert_runs {
 	struct alert_run *first;
-	sd_bus_slot *removals; /* listens for the ends of our jobs, while there are any */
 };
 
 /* Starts @instance's unit with @environment (taken over), at once or when the alerts before have

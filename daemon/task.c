@@ -50,12 +50,11 @@ void task_init(struct task *t)
 /* Lets go of everything but the tail. */
 static void release(struct task *t)
 {
-	t->job_slot = sd_bus_slot_unref(t->job_slot);
+	unit_job_forget(&t->job);
 	t->lost_slot = sd_bus_slot_unref(t->lost_slot);
 	t->output_source = sd_event_source_disable_unref(t->output_source);
 	closep_(&t->output);
 	t->output = -1;
-	free(take_ptr(t->job));
 	free(take_ptr(t->unit));
 	t->bus = sd_bus_unref(t->bus);
 	t->running = false;
@@ -108,14 +107,15 @@ static int ask(struct task *t, const char *path, const char *property, int32_t *
 	return r < 0 ? r : sd_bus_message_read(reply, "v", "i", ret);
 }
 
-/* @result: what became of the start job. */
-static void end_of_job(struct task *t, const char *result)
+static void on_job_end(const char *result, const char *refusal, void *userdata)
 {
 	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_free_ char *path = NULL, *text = NULL;
+	struct task *t = userdata;
 	int32_t code = 0, status = 0;
 	int r;
 
+	(void)refusal; /* transient_start() said it */
 	(void)tail_drain(&t->tail, t->output);
 	r = sd_bus_path_encode(PATH "/unit", t->unit, &path);
 	if (r >= 0)
@@ -133,19 +133,6 @@ static void end_of_job(struct task *t, const char *result)
 		text = NULL;
 	note(t, text ? text : "out of memory");
 	end(t, EXIT_FAILURE);
-}
-
-static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-	struct task *t = userdata;
-	const char *job, *result;
-
-	(void)error;
-	if (!t->job || sd_bus_message_read(m, "uoss", NULL, &job, NULL, &result) < 0 ||
-	    !streq(job, t->job))
-		return 0;
-	end_of_job(t, result);
-	return 0;
 }
 
 /* ---- a bus that goes away ---- */
@@ -225,7 +212,7 @@ static int call_start(struct task *t, const char *const *argv, int output, sd_bu
 
 	if (r >= 0)
 		r = append_properties(m, argv, output);
-	return r < 0 ? r : transient_start(t->bus, m, CALL_TIMEOUT_US, error, &t->job);
+	return r < 0 ? r : transient_start(t->bus, m, CALL_TIMEOUT_US, error, &t->job.path);
 }
 
 /* Before the start: nothing that is said of it is missed. */
@@ -234,8 +221,7 @@ static int listen_to(struct task *t, sd_event *event)
 	int r = sd_event_add_io(event, &t->output_source, t->output, EPOLLIN, on_output, t);
 
 	if (r >= 0)
-		r = sd_bus_match_signal_async(t->bus, &t->job_slot, NAME, PATH, MANAGER,
-					      "JobRemoved", on_job_removed, NULL, t);
+		r = unit_job_listen(&t->job, t->bus, on_job_end, t);
 	if (r >= 0)
 		r = sd_bus_match_signal(t->bus, &t->lost_slot, "org.freedesktop.DBus.Local",
 					"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",

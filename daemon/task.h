@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "daemon/child.h"
+#include "daemon/unit_job.h"
 
 /* @status: the exit code, or 128 + the signal that ended it. @tail: the end of its output. */
 typedef void (*task_done_fn)(int status, const char *tail, void *userdata);
@@ -19,8 +20,8 @@ struct task {
 	/* the rest is task.c's own */
 	struct child child;
 	sd_bus *bus;
-	sd_bus_slot *job_slot, *lost_slot;
-	char *job;
+	struct unit_job job;
+	sd_bus_slot *lost_slot;
 	sd_event_source *output_source;
 	int output;
 	struct tail tail;

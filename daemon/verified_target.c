@@ -3,73 +3,34 @@
  * take the target down all the same, for the units that stop with it. When a job has ended and the
  * verdict was another one meanwhile, the next follows. Each pass asks what the target really is.
  *
- * A job's end is told to whoever asked for it (org.freedesktop.systemd1(5), JobRemoved), so systemd
- * need not be asked to tell everything; the match stands only while a job is under way, so that
- * other units' jobs do not wake us. What systemd refuses, or does not bring about, is tried again
- * with the next pass.
+ * What systemd refuses, or does not bring about, is tried again with the next pass.
  */
 #include "daemon/verified_target.h"
-
-#include <errno.h>
 
 #include "daemon/manager.h"
 
 #define TARGET	   "latency-verified.target"
 #define NAME	   "org.freedesktop.systemd1"
-#define PATH	   "/org/freedesktop/systemd1"
-#define UNIT_PATH  PATH "/unit/latency_2dverified_2etarget"
-#define INTERFACE  "org.freedesktop.systemd1.Manager"
+#define UNIT_PATH  "/org/freedesktop/systemd1/unit/latency_2dverified_2etarget"
 #define UNIT	   "org.freedesktop.systemd1.Unit"
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 
 static void order(struct manager *m);
 
-static const char *verb(const struct verified_target *t)
-{
-	return t->ordered ? "start" : "stop";
-}
-
-static void end_job(struct verified_target *t)
-{
-	t->call = sd_bus_slot_unref(t->call);
-	t->removals = sd_bus_slot_unref(t->removals);
-	free(take_ptr(t->job));
-}
-
-static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static void on_job_end(const char *result, const char *refusal, void *userdata)
 {
 	struct manager *m = userdata;
 	struct verified_target *t = &m->target;
-	const char *job, *result;
+	const char *verb = t->ordered ? "start" : "stop";
 
-	(void)error;
-	if (!t->job || sd_bus_message_read(message, "uoss", NULL, &job, NULL, &result) < 0 ||
-	    !streq(job, t->job))
-		return 0;
+	if (refusal) {
+		manager_complain(m, "cannot %s " TARGET ": %s", verb, refusal);
+		return;
+	}
 	if (!streq(result, "done"))
-		manager_complain(m, "systemd did not %s " TARGET ": %s", verb(t), result);
-	end_job(t);
+		manager_complain(m, "systemd did not %s " TARGET ": %s", verb, result);
 	if (t->left || t->wanted != t->ordered)
 		order(m);
-	return 0;
-}
-
-static int on_job(sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	struct manager *m = userdata;
-	struct verified_target *t = &m->target;
-	const sd_bus_error *refusal = sd_bus_message_get_error(reply);
-	const char *job;
-
-	(void)error;
-	t->call = sd_bus_slot_unref(t->call);
-	if (refusal)
-		manager_complain(m, "cannot %s " TARGET ": %s", verb(t), refusal->message);
-	else if (sd_bus_message_read(reply, "o", &job) >= 0)
-		t->job = strdup(job);
-	if (!t->job)
-		end_job(t);
-	return 0;
 }
 
 static void order(struct manager *m)
@@ -78,12 +39,8 @@ static void order(struct manager *m)
 
 	t->ordered = t->left ? 0 : t->wanted;
 	t->left = false;
-	if (sd_bus_match_signal_async(m->bus, &t->removals, NAME, PATH, INTERFACE, "JobRemoved",
-				      on_job_removed, NULL, m) < 0 ||
-	    sd_bus_call_method_async(m->bus, &t->call, NAME, PATH, INTERFACE,
-				     t->ordered ? "StartUnit" : "StopUnit", on_job, m, "ss", TARGET,
-				     "replace") < 0)
-		end_job(t);
+	(void)unit_job_ask(&t->job, m->bus, t->ordered ? "StartUnit" : "StopUnit", TARGET,
+			   on_job_end, m);
 }
 
 /* An answer that says nothing is no answer that all is well. */
@@ -94,7 +51,7 @@ static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 	const char *state = NULL;
 
 	(void)error;
-	t->call = sd_bus_slot_unref(t->call);
+	t->question = sd_bus_slot_unref(t->question);
 	if (!sd_bus_message_is_method_error(reply, NULL))
 		(void)sd_bus_message_read(reply, "v", "s", &state);
 	if (!t->left && state && streq(state, "active") == t->wanted)
@@ -109,7 +66,7 @@ static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
 static bool idle(const struct manager *m)
 {
-	return m->bus && !m->target.call && !m->target.job;
+	return m->bus && !m->target.question && !unit_job_is_pending(&m->target.job);
 }
 
 void verified_target_set(struct manager *m, bool verified)
@@ -127,12 +84,14 @@ void verified_target_set(struct manager *m, bool verified)
 void verified_target_check(struct manager *m)
 {
 	if (idle(m) && m->target.wanted >= 0)
-		(void)sd_bus_call_method_async(m->bus, &m->target.call, NAME, UNIT_PATH, PROPERTIES,
-					       "Get", on_state, m, "ss", UNIT, "ActiveState");
+		(void)sd_bus_call_method_async(m->bus, &m->target.question, NAME, UNIT_PATH,
+					       PROPERTIES, "Get", on_state, m, "ss", UNIT,
+					       "ActiveState");
 }
 
 void verified_target_forget(struct verified_target *t)
 {
-	end_job(t);
+	t->question = sd_bus_slot_unref(t->question);
+	unit_job_forget(&t->job);
 	t->ordered = -1;
 }

@@ -5,7 +5,7 @@
  */
 #include <stdbool.h>
 
-#include <systemd/sd-bus.h>
+#include "daemon/unit_job.h"
 
 struct manager;
 
@@ -13,9 +13,8 @@ struct verified_target {
 	int wanted;	       /* 1 active, 0 not, -1 nothing yet: the verdict */
 	int ordered;	       /* what the last job was for */
 	bool left;	       /* the verdict was lost since: the target is stopped first */
-	sd_bus_slot *call;     /* a question or an order that systemd has not answered */
-	char *job;	       /* ours, under way */
-	sd_bus_slot *removals; /* listens for its end */
+	sd_bus_slot *question; /* what it is; systemd has not answered */
+	struct unit_job job;
 };
 
 #define VERIFIED_TARGET_INIT                \
