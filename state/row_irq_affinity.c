@@ -1,7 +1,9 @@
 /*
  * irq_affinity: housekeeping. True when no interrupt's *effective* CPU is an isolated one, new
  * interrupts start on housekeeping CPUs, and irqbalance leaves the isolated CPUs alone (or does not
- * run, where the document says so). smp_affinity is what somebody asked for, not where it goes.
+ * run, where the document says so). smp_affinity is what somebody asked for, not where it goes: an
+ * interrupt that cannot be moved outside of its handler goes there when it next fires (kernel/irq/
+ * migration.c; without interrupt remapping that is most of them), and is as good as there.
  *
  * An interrupt whose CPUs its driver manages cannot be moved; no file says which those are, only
  * the kernel's refusal of a write does. Such a refusal, recorded in this boot for that number and
@@ -84,24 +86,40 @@ static const struct observed_refusal *irq_refusal(const struct observed *o,
 }
 
 /* Where an IRQ stands. -ENOMEM, or one of: */
-enum irq_place { IRQ_FINE, IRQ_OUTSIDE, IRQ_UNREADABLE };
+enum irq_place { IRQ_FINE, IRQ_OUTSIDE, IRQ_LEAVING, IRQ_UNREADABLE };
 
 static int irq_place(const struct observed_irq *irq, const struct desired *d,
 		     const struct observed *o)
 {
-	_cleanup_cpuset_ struct cpuset effective = { 0 };
+	_cleanup_cpuset_ struct cpuset effective = { 0 }, requested = { 0 };
 	int k;
 
 	/* It vanished between the listing and the reading. */
-	if (irq->effective.state == FACT_ABSENT)
+	if (irq->effective.state == FACT_ABSENT || irq->requested.state == FACT_ABSENT)
 		return IRQ_FINE;
 	k = fact_list(&irq->effective, o->n_cpus, &effective);
-	if (k == -ENOMEM)
-		return k;
 	if (k < 0)
-		return IRQ_UNREADABLE;
+		return k == -ENOMEM ? k : IRQ_UNREADABLE;
+	if (cpuset_intersects(&effective, &d->isolated))
+		return IRQ_OUTSIDE;
 	/* An empty set (IRQ 2, the cascade) reaches no CPU. */
-	return cpuset_intersects(&effective, &d->isolated) ? IRQ_OUTSIDE : IRQ_FINE;
+	if (cpuset_empty(&effective))
+		return IRQ_FINE;
+	k = fact_list(&irq->requested, o->n_cpus, &requested);
+	if (k < 0)
+		return k == -ENOMEM ? k : IRQ_UNREADABLE;
+	if (cpuset_intersects(&effective, &requested))
+		return IRQ_FINE;
+	return cpuset_intersects(&requested, &d->isolated) ? IRQ_LEAVING : IRQ_FINE;
+}
+
+static const char *irq_live(struct arena *a, const struct observed_irq *irq, enum irq_place place)
+{
+	const char *now = fact_show(a, &irq->effective);
+
+	return place == IRQ_LEAVING && now
+		       ? arena_printf(a, "%s, then %s", now, irq->requested.text)
+		       : now;
 }
 
 static int judge_irq(const struct observed_irq *irq, enum irq_place place, const struct desired *d,
@@ -114,13 +132,14 @@ static int judge_irq(const struct observed_irq *irq, enum irq_place place, const
 		return -ENOMEM;
 	item->id = arena_printf(&r->arena, "%u", irq->number);
 	item->name = irq->name;
-	item->live = fact_show(&r->arena, &irq->effective);
+	item->live = irq_live(&r->arena, irq, place);
 	item->want = list_text(&r->arena, &d->housekeeping);
 	if (!item->id || !item->live || !item->want)
 		return -ENOMEM;
 	if (place == IRQ_UNREADABLE) {
 		item->verdict = VERDICT_UNKNOWN;
-		return verdict_unknown(r, v, &irq->effective);
+		return verdict_unknown(
+			r, v, fact_known(&irq->effective) ? &irq->requested : &irq->effective);
 	}
 	if (refusal) {
 		item->verdict = VERDICT_NOT_APPLICABLE;
@@ -130,8 +149,12 @@ static int judge_irq(const struct observed_irq *irq, enum irq_place place, const
 		return item->reason ? 0 : -ENOMEM;
 	}
 	item->verdict = VERDICT_DRIFTED;
-	if (verdict_evidence(r, v, &irq->effective) < 0)
+	if (verdict_evidence(r, v, place == IRQ_LEAVING ? &irq->requested : &irq->effective) < 0)
 		return -ENOMEM;
+	if (place == IRQ_LEAVING)
+		return verdict_worsen(r, v, VERDICT_DRIFTED,
+				      "IRQ %u (%s) goes to CPU %s when it next fires, not to %s",
+				      irq->number, irq->name, irq->requested.text, item->want);
 	return verdict_worsen(r, v, VERDICT_DRIFTED, "IRQ %u (%s) goes to CPU %s, not to %s",
 			      irq->number, irq->name, item->live, item->want);
 }
@@ -336,18 +359,18 @@ static int irq_plan(const struct setting *s, const void *value, const struct des
 		r = plan_default(s, d, o, p);
 	for (size_t i = 0; r >= 0 && fact_known(&o->irqs_fact) && i < o->n_irqs; i++) {
 		const struct observed_irq *irq = &o->irqs[i];
-		const char *target;
+		const char *live, *target;
 		struct step *step;
 
 		r = irq_place(irq, d, o);
 		if (r < 0)
 			return r;
-		if (r != IRQ_OUTSIDE || irq_refusal(o, irq))
+		if ((r != IRQ_OUTSIDE && r != IRQ_LEAVING) || irq_refusal(o, irq))
 			continue;
+		live = irq_live(&p->arena, irq, r);
 		target = irq_target(&p->arena, irq, d, o);
-		step = target ? plan_step(p, s, STEP_IRQ, irq->requested.path, irq->effective.text,
-					  target)
-			      : NULL;
+		step = live && target ? plan_step(p, s, STEP_IRQ, irq->requested.path, live, target)
+				      : NULL;
 		if (!step)
 			return -ENOMEM;
 		step->number = irq->number;

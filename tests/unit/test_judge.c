@@ -257,6 +257,27 @@ static void a_managed_irq_is_named_but_no_drift(void **state)
 	assert_verdict(f, "irq_affinity", VERDICT_DRIFTED, NULL);
 }
 
+static void an_irq_that_waits_for_its_next_firing_to_move_has_drifted(void **state)
+{
+	struct fixture *f = *state;
+	struct observed_irq *irq = &f->o.irqs[0];
+	const struct setting_verdict *v;
+
+	irq->effective.text = "1";
+	irq->requested.text = "3";
+	assert_verdict(f, "irq_affinity", VERDICT_DRIFTED, "goes to CPU 3 when it next fires");
+	v = judged(f, "irq_affinity");
+	assert_int_equal(v->n_items, 1);
+	assert_string_equal(v->items[0].live, "1, then 3");
+	irq->requested.text = "0";
+	assert_verdict(f, "irq_affinity", VERDICT_CONVERGED, NULL);
+	/* the kernel has chosen, and not an isolated one */
+	irq->requested.text = "0-3";
+	assert_verdict(f, "irq_affinity", VERDICT_CONVERGED, NULL);
+	irq->requested.state = FACT_UNREADABLE;
+	assert_verdict(f, "irq_affinity", VERDICT_UNKNOWN, "smp_affinity_list");
+}
+
 static void an_empty_effective_set_reaches_no_cpu(void **state)
 {
 	struct fixture *f = *state;
@@ -447,6 +468,7 @@ int main(void)
 		T(huge_pages_that_memory_did_not_give_wait_for_a_boot),
 		T(the_fair_server_is_off_on_isolated_cpus_alone),
 		T(a_managed_irq_is_named_but_no_drift),
+		T(an_irq_that_waits_for_its_next_firing_to_move_has_drifted),
 		T(an_empty_effective_set_reaches_no_cpu),
 		T(irqbalance_that_is_not_told_is_drift),
 		T(the_last_cpus_thread_counts),

@@ -181,6 +181,27 @@ static void an_irq_keeps_what_it_had_of_housekeeping(void **state)
 	assert_int_equal(step->disruption, DISRUPTION_IRQ_RESHUFFLE);
 }
 
+static void an_irq_on_its_way_to_an_isolated_cpu_is_called_back(void **state)
+{
+	struct fixture *f = *state;
+	struct sim_irq *irq = &f->sim.irqs[0];
+	const struct step *step;
+
+	sim_converge(&f->sim, &f->desired);
+	cpuset_done(&irq->requested);
+	cpuset_done(&irq->effective);
+	irq->empty = false;
+	assert_int_equal(cpuset_add(&irq->requested, 3), 0);
+	assert_int_equal(cpuset_add(&irq->effective, 1), 0);
+	plan(f);
+	assert_int_equal(f->p.n_steps, 1);
+	step = find_step(f, STEP_IRQ, NULL);
+	assert_string_equal(step->now, "1, then 3");
+	sim_execute(&f->sim, &f->p);
+	plan(f);
+	assert_int_equal(f->p.n_steps, 0);
+}
+
 static void a_managed_irq_is_tried_once(void **state)
 {
 	struct fixture *f = *state;
@@ -298,6 +319,7 @@ int main(void)
 		T(no_default_size_no_allocation_before_the_boot),
 		T(pages_of_any_node_do_not_depend_on_the_first_one),
 		T(an_irq_keeps_what_it_had_of_housekeeping),
+		T(an_irq_on_its_way_to_an_isolated_cpu_is_called_back),
 		T(a_managed_irq_is_tried_once),
 		T(irqbalance_is_stopped_only_when_asked),
 		T(the_administrators_key_is_never_doubled),

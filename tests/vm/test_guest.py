@@ -75,7 +75,7 @@ def check_outside(here, pid, t):
 
 
 @lab_test('a stock image prepared, launched, converged with its reboot, verified, measured', HERE,
-          timeout=1500)
+          timeout=2400)
 def guest_from_nothing(here, t):
     disk = here.folder / 'guest.qcow2'
     shutil.copy(image.build() / 'base.qcow2', disk)
@@ -92,7 +92,7 @@ def guest_from_nothing(here, t):
     # 4: the guest is still to reboot itself
     applied = here.run('latencyctl apply', timeout=300)
     t.check(applied.status in (0, 3, 4, 5), f'apply: {applied}')
-    expect_exit(t, here.run('latencyctl verify --wait 600', timeout=660), 0)
+    expect_exit(t, here.run('latencyctl verify --wait 1200', timeout=1260), 0)
     t.note(f'from launch to verified: {time.monotonic() - start:.0f} s')
     boots = here.read('/run/latencyd/guests/vnf0/console.log').count('Loading Linux')
     t.equal(boots, 2, 'boots of the guest: the first and the one of its own reboot')

@@ -213,6 +213,16 @@ def wait_file(shell, path, wanted, seconds):
             return found
 
 
+def wait_said(vm, pattern, seconds):
+    """The first place of the guest's console that matches, or None after so long."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = re.search(pattern, vm.read(CONSOLE))
+        if found or time.monotonic() > deadline:
+            return found and found[0]
+        time.sleep(1)
+
+
 def wait_effective(shell, irq, wanted):
     """Where the guest's kernel sends the interrupt."""
     return wait_file(shell, f'/proc/irq/{irq}/effective_affinity_list', wanted, 30)
@@ -238,6 +248,27 @@ def guest_irq_moved(vm, t):
     expect_exit(t, vm.run('latencyctl apply', timeout=240), (0, 3, 5))
     t.note(f'verified again {wait_verified(vm, t, 120):.0f} s after apply')
     t.equal(wait_effective(shell, irq, '0'), '0', f'CPU of interrupt {irq} in the end')
+
+
+@lab_test('host and guest: an idle interrupt that is told inside the guest to move when it next fires '
+          'is drift before it fires, with the name of who told it', 'nested-verified', timeout=600)
+def guest_irq_leaving(vm, t):
+    expect_exit(t, vm.run('systemctl stop latencyd; latencyctl verify --wait 120', timeout=180), 0)
+    shell = nested.GuestShell(vm)
+    irq = shell.out("sed -n 's/^ *\\([0-9]*\\):.*IO-APIC.* acpi$/\\1/p' /proc/interrupts")
+    shell.out(f'echo 1 > /proc/irq/{irq}/smp_affinity_list; sleep 3')
+    places = [shell.out(f'cat /proc/irq/{irq}/{name}_affinity_list') for name in ('smp', 'effective')]
+    t.equal(places, ['1', '0'], f'CPUs asked for and CPUs now of interrupt {irq}')
+    guest, _ = wait_guest(vm, 'drifted', 90)
+    moved = row(guest, 'irq_affinity')
+    t.equal([(x['id'], x['live']) for x in moved['items']], [(irq, '0, then 1')], 'what it says')
+    told = wait_said(vm, r'irq_affinity drifted: .*; changed by \S+ \(pid .*', 60)
+    t.check(told, f'the guest does not name who told it\n{vm.read(CONSOLE)[-1000:]}')
+    t.note(told)
+    expect_exit(t, vm.run('latencyctl apply', timeout=240), (0, 3))
+    t.note(f'verified again {wait_verified(vm, t, 120):.0f} s after apply')
+    t.equal(wait_file(shell, f'/proc/irq/{irq}/smp_affinity_list', '0', 30), '0',
+            f'CPUs asked for of interrupt {irq} in the end')
 
 
 @lab_test('host and guest: with drift repair in the host\'s document the guest mends its own '
