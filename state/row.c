@@ -335,3 +335,21 @@ int parse_choice(struct doc *doc, const struct yaml_node *node, const char *cons
 	*ret = value;
 	return 0;
 }
+
+int parse_keys(struct doc *doc, const struct yaml_node *node, const struct doc_key *keys,
+	       size_t n_keys, size_t size, const void **ret)
+{
+	void *value = arena_alloc(doc->arena, size);
+	int r;
+
+	if (!value)
+		return -ENOMEM;
+	if (node->kind == YAML_MAPPING)
+		r = doc_mapping(doc, node, keys, n_keys, value);
+	else
+		r = keys[0].parse(doc, node, value);
+	if (r < 0)
+		return r;
+	*ret = value;
+	return 0;
+}

@@ -59,3 +59,7 @@ bool knob_equal(const struct fact *f, enum value_kind kind, const char *want);
 /* parse() for a choice_value: @names, NULL ended, in the order of the row's enum. */
 int parse_choice(struct doc *doc, const struct yaml_node *node, const char *const *names,
 		 const void **ret);
+/* A mapping of @keys, or for short the first one's value alone. *@ret: @size bytes, zeroed, for the
+ * keys' parse() to fill. */
+int parse_keys(struct doc *doc, const struct yaml_node *node, const struct doc_key *keys,
+	       size_t n_keys, size_t size, const void **ret);

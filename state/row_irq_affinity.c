@@ -46,20 +46,9 @@ static int irq_parse(struct doc *doc, const struct yaml_node *node, const struct
 		{ .name = "cpus", .parse = parse_cpus, .required = true },
 		{ .name = "irqbalance", .parse = parse_irqbalance },
 	};
-	struct irq_value *value = arena_alloc(doc->arena, sizeof(*value));
-	int r;
 
 	(void)s;
-	if (!value)
-		return -ENOMEM;
-	if (node->kind == YAML_MAPPING)
-		r = doc_mapping(doc, node, keys, ARRAY_SIZE(keys), value);
-	else
-		r = doc_choice(doc, node, cpus_names, &value->cpus);
-	if (r < 0)
-		return r;
-	*ret = value;
-	return 0;
+	return parse_keys(doc, node, keys, ARRAY_SIZE(keys), sizeof(struct irq_value), ret);
 }
 
 static int irq_intent(const struct setting *s, const void *value, const struct desired *d,

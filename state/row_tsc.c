@@ -41,20 +41,9 @@ static int tsc_parse(struct doc *doc, const struct yaml_node *node, const struct
 		{ .name = "mode", .parse = parse_mode, .required = true },
 		{ .name = "invariant", .parse = parse_invariant },
 	};
-	struct tsc_value *value = arena_alloc(doc->arena, sizeof(*value));
-	int r;
 
 	(void)s;
-	if (!value)
-		return -ENOMEM;
-	if (node->kind == YAML_MAPPING)
-		r = doc_mapping(doc, node, keys, ARRAY_SIZE(keys), value);
-	else
-		r = doc_choice(doc, node, mode_names, &value->mode);
-	if (r < 0)
-		return r;
-	*ret = value;
-	return 0;
+	return parse_keys(doc, node, keys, ARRAY_SIZE(keys), sizeof(struct tsc_value), ret);
 }
 
 static int tsc_intent(const struct setting *s, const void *value, const struct desired *d,

@@ -160,18 +160,27 @@ static void pages_of_any_node_do_not_depend_on_the_first_one(void **state)
 			    "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
 }
 
-static void an_irq_keeps_what_it_had_of_housekeeping(void **state)
+/* All is as wanted but for one IRQ: asked to go to @first to @last, and going to @effective. */
+static struct sim_irq *misplace_irq(struct fixture *f, unsigned first, unsigned last,
+				    unsigned effective)
 {
-	struct fixture *f = *state;
 	struct sim_irq *irq = &f->sim.irqs[0];
-	const struct step *step;
 
 	sim_converge(&f->sim, &f->desired);
 	cpuset_done(&irq->requested);
 	cpuset_done(&irq->effective);
 	irq->empty = false;
-	assert_int_equal(cpuset_add_range(&irq->requested, 1, 3), 0);
-	assert_int_equal(cpuset_add(&irq->effective, 3), 0);
+	assert_int_equal(cpuset_add_range(&irq->requested, first, last), 0);
+	assert_int_equal(cpuset_add(&irq->effective, effective), 0);
+	return irq;
+}
+
+static void an_irq_keeps_what_it_had_of_housekeeping(void **state)
+{
+	struct fixture *f = *state;
+	const struct sim_irq *irq = misplace_irq(f, 1, 3, 3);
+	const struct step *step;
+
 	plan(f);
 	assert_int_equal(f->p.n_steps, 1);
 	step = find_step(f, STEP_IRQ, NULL);
@@ -184,19 +193,11 @@ static void an_irq_keeps_what_it_had_of_housekeeping(void **state)
 static void an_irq_on_its_way_to_an_isolated_cpu_is_called_back(void **state)
 {
 	struct fixture *f = *state;
-	struct sim_irq *irq = &f->sim.irqs[0];
-	const struct step *step;
 
-	sim_converge(&f->sim, &f->desired);
-	cpuset_done(&irq->requested);
-	cpuset_done(&irq->effective);
-	irq->empty = false;
-	assert_int_equal(cpuset_add(&irq->requested, 3), 0);
-	assert_int_equal(cpuset_add(&irq->effective, 1), 0);
+	misplace_irq(f, 3, 3, 1);
 	plan(f);
 	assert_int_equal(f->p.n_steps, 1);
-	step = find_step(f, STEP_IRQ, NULL);
-	assert_string_equal(step->now, "1, then 3");
+	assert_string_equal(find_step(f, STEP_IRQ, NULL)->now, "1, then 3");
 	sim_execute(&f->sim, &f->p);
 	plan(f);
 	assert_int_equal(f->p.n_steps, 0);
