@@ -6,7 +6,7 @@ from labvm.runner import lab_test
 
 WANTED = ('nohz_full=2-3', 'rcu_nocbs=2-3', 'iommu=pt', 'mce=off', 'tsc=reliable',
           'processor.max_cstate=1')
-OWN = ('console=ttyS0,115200', 'net.ifnames=0')
+OWN = ('console=ttyS0,115200', 'net.ifnames=0', 'no_timer_check')
 
 
 def _rendered(vm):
@@ -81,7 +81,7 @@ def iommu_strict(vm, t):
 @lab_test('GRUB: a single-quoted GRUB_CMDLINE_LINUX', 'rt-installed')
 def single_quotes(vm, t):
     vm.run('sed -i "s/^GRUB_CMDLINE_LINUX=.*/GRUB_CMDLINE_LINUX=\'console=ttyS0,115200 '
-           'net.ifnames=0 skew_tick=1\'/" /etc/default/grub', check=True)
+           'net.ifnames=0 no_timer_check skew_tick=1\'/" /etc/default/grub', check=True)
     result = _apply(vm)
     t.equal(result.status, 4, f'exit status\n{result}')
     _check_line(vm, t, ['skew_tick=1'])
